@@ -1,0 +1,70 @@
+"""Run Claude Code in isolated places, follow it live, keep what it did, and compare.
+
+>>> import ccnb
+>>> result = ccnb.run("Write a haiku to haiku.txt", api="script:demo")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ccnb.errors import CcnbError
+    from ccnb.redact import Secret
+    from ccnb.results import Event, RunRecord
+    from ccnb.runner.api import arun, attach, run, runs, start
+    from ccnb.runner.api import readiness as modes
+    from ccnb.runner.handles import Run, RunResult
+    from ccnb.runner.sweep import sweep
+    from ccnb.spec import RunSpec
+
+__all__ = [
+    "CcnbError",
+    "Event",
+    "Run",
+    "RunRecord",
+    "RunResult",
+    "RunSpec",
+    "Secret",
+    "arun",
+    "attach",
+    "modes",
+    "run",
+    "runs",
+    "start",
+    "sweep",
+]
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "CcnbError": "errors",
+    "Event": "results",
+    "Run": "runner.handles",
+    "RunRecord": "results",
+    "RunResult": "runner.handles",
+    "RunSpec": "spec",
+    "Secret": "redact",
+    "arun": "runner.api",
+    "attach": "runner.api",
+    "modes": "runner.api:readiness",
+    "run": "runner.api",
+    "runs": "runner.api",
+    "start": "runner.api",
+    "sweep": "runner.sweep",
+}
+"""Names are imported when first used: `import ccnb` alone stays fast and does nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ccnb' has no attribute {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    value = getattr(import_module(f"ccnb.{module}"), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,82 @@
+"""One event loop in a thread of its own, on which all work runs, whoever asks for it.
+
+So `run` works where a loop already runs (a notebook), `start` needs no `await`, and a run goes on
+while the caller computes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_BLOCKING_CALLS = 64
+"""Calls to engines that may block at once: about one for each run that starts or ends."""
+_EXIT_WAIT_S = 20.0
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_behind: set[asyncio.Task[Any]] = set()
+
+
+def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the background loop."""
+    return asyncio.run_coroutine_threadsafe(work, _background())
+
+
+def call(function: Callable[[], object]) -> None:
+    """Call a function on the background loop, soon."""
+    _background().call_soon_threadsafe(function)
+
+
+def wait(future: concurrent.futures.Future[T], on_interrupt: Callable[[], object]) -> T:
+    """Wait for a result; on Ctrl-C ask for the end, wait for it, then raise the interrupt.
+
+    A second Ctrl-C stops the waiting.
+    """
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        on_interrupt()
+        concurrent.futures.wait([future], timeout=_EXIT_WAIT_S)
+        raise
+
+
+async def bridge(future: concurrent.futures.Future[T]) -> T:
+    """Await a background future on the caller's own loop."""
+    return await asyncio.wrap_future(future)
+
+
+def leave_behind(work: Coroutine[Any, Any, Any]) -> None:
+    """Go on with something on the loop that nobody waits for, until the program ends."""
+    task = asyncio.get_running_loop().create_task(work)
+    _behind.add(task)
+    task.add_done_callback(_behind.discard)
+
+
+def _background() -> asyncio.AbstractEventLoop:
+    global _loop  # noqa: PLW0603 - the one loop of the process
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            _loop.set_default_executor(
+                concurrent.futures.ThreadPoolExecutor(_BLOCKING_CALLS, thread_name_prefix="ccnb-call")
+            )
+            threading.Thread(target=_loop.run_forever, name="ccnb-loop", daemon=True).start()
+            # Threads of an executor are joined before atexit's functions run; this comes earlier still.
+            threading._register_atexit(_drain)  # type: ignore[attr-defined]  # noqa: SLF001
+    return _loop
+
+
+def _drain() -> None:
+    """Let removals that go on behind their results come to their end."""
+
+    async def all_done() -> None:
+        if _behind:
+            await asyncio.wait(_behind, timeout=_EXIT_WAIT_S)
+
+    asyncio.run_coroutine_threadsafe(all_done(), _background()).result(_EXIT_WAIT_S + 1)

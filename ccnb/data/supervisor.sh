@@ -1,0 +1,120 @@
+#!/bin/sh
+# Runs set-up, agent and check in the place, one after the other, and outlives whoever started it.
+#
+#   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S COMMAND [ARGUMENT...]
+#
+# INSIDE is the part of the run folder that the place sees. It holds `prompt` and, where wanted, `setup`
+# and `check` (shell scripts). Written there: `out` and `err` (the agent's), `setup.out`, `check.out`,
+# `heartbeat` (seconds, once a second), and `steps`, one line for each thing that came to pass:
+#
+#   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout or stopped
+#
+# A file `stop` made there ends the agent, a file `done` ends the wait that follows when KEEP_S > 0.
+# Everything is in functions: the shell has read the whole file before the agent can change it.
+
+note() {
+    # macOS's date has no %N and prints the letter.
+    time=$(date +%s.%N)
+    printf '%s %s %s %s\n' "$1" "${time%N}" "${2:-0}" "${3:-exit}" >>"$inside/steps"
+}
+
+# Signal the whole group of a job; a shell without job control and setsid has only the job itself.
+signal() {
+    kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null
+}
+
+# watch JOB LIMIT_S: beat once a second, end the job at its limit or on request.
+watch() {
+    end=$(($(date +%s) + $2))
+    while sleep 1; do
+        now=$(date +%s)
+        echo "$now" >"$inside/heartbeat"
+        if [ -e "$inside/stop" ]; then
+            reason=stopped
+        elif [ "$now" -ge "$end" ]; then
+            reason=timeout
+        else
+            continue
+        fi
+        echo "$reason" >"$inside/reason"
+        signal TERM "$1"
+        sleep 5
+        signal KILL "$1"
+        return
+    done
+}
+
+# step NAME LIMIT_S COMMAND...: run it in a session of its own, bounded; note how it ended. Its input
+# is descriptor 3, since a shell gives whatever runs in the background no other than /dev/null.
+step() {
+    name=$1 limit=$2
+    shift 2
+    rm -f "$inside/reason"
+    $session "$@" <&3 3<&- &
+    job=$!
+    watch "$job" "$limit" 3<&- >/dev/null 2>&1 &
+    watcher=$!
+    wait "$job"
+    code=$?
+    kill "$watcher" 2>/dev/null
+    reason=exit
+    if [ -e "$inside/reason" ]; then
+        read -r reason <"$inside/reason"
+        signal KILL "$job"
+    fi
+    note "$name" "$code" "$reason"
+}
+
+# The caller left a file in its workspace. Seeing it shows that this is the folder, removing it that
+# the agent can write there.
+find_workspace() {
+    sentinel=$workspace/.ccnb-sentinel
+    [ -e "$inside/sentinel" ] || return 0
+    if [ ! -e "$sentinel" ]; then
+        note workspace 1 missing
+    elif ! rm -f "$sentinel" 2>/dev/null; then
+        note workspace 1 readonly
+    else
+        return 0
+    fi
+    return 1
+}
+
+linger() {
+    end=$(($(date +%s) + keep_s))
+    while [ ! -e "$inside/done" ] && [ "$(date +%s)" -lt "$end" ]; do
+        date +%s >"$inside/heartbeat"
+        sleep 1
+    done
+}
+
+work() {
+    cd "$workspace" || { note workspace 1 missing; return; }
+    find_workspace || return
+    if [ -e "$inside/setup" ]; then
+        step setup "$timeout_s" sh "$inside/setup" 3</dev/null >>"$inside/setup.out" 2>&1
+        [ "$code" -eq 0 ] || return
+    fi
+    step agent "$timeout_s" "$@" 3<"$inside/prompt" >>"$inside/out" 2>>"$inside/err"
+    if [ -e "$inside/check" ] && [ ! -e "$inside/stop" ]; then
+        step check "$timeout_s" sh "$inside/check" 3</dev/null >>"$inside/check.out" 2>&1
+    fi
+}
+
+main() {
+    inside=$1 workspace=$2 timeout_s=$3 keep_s=$4
+    shift 4
+    session=
+    if command -v setsid >/dev/null 2>&1; then
+        session=setsid
+    else
+        set -m 2>/dev/null
+    fi
+    note started
+    work "$@"
+    note finished
+    [ "$keep_s" -eq 0 ] || linger
+}
+
+main "$@"
+exit

@@ -1,0 +1,17 @@
+"""Docker-compatible engines: find their sockets, talk to them, have the image."""
+
+from ccnb.engine.client import Engine, Identity, connect
+from ccnb.engine.discovery import Endpoint, endpoints
+from ccnb.engine.images import ImageOptions, build, default_reference, program_from
+
+__all__ = [
+    "Endpoint",
+    "Engine",
+    "Identity",
+    "ImageOptions",
+    "build",
+    "connect",
+    "default_reference",
+    "endpoints",
+    "program_from",
+]

@@ -1,0 +1,328 @@
+"""The gateway's process, seen from its clients: start it, find it, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ccnb.errors import GatewayError
+from ccnb.gateway.registration import read_json
+
+LONGEST_SOCKET_PATH = 104
+"""Bytes of a unix socket's path that every system takes (macOS is the narrowest)."""
+
+_START_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 5.0
+_CONTROL_TIMEOUT_S = 5.0
+_POLL_S = 0.01
+
+# The gateway gets what an interpreter needs and no credential: those never come by environment.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the gateway is reached."""
+
+    socket_dir: Path
+    """The folder to mount in a place; a restarted gateway's socket appears in it."""
+    socket: Path
+    port: int | None
+    """The TCP port on the asked-for host; None when no host was asked for."""
+
+
+@dataclass(frozen=True)
+class Rendezvous:
+    """The files by which clients and the gateway of one store find each other."""
+
+    home: Path
+    folder: Path
+    """Private to the user; its parent is `ccnb-<uid>` in the folder for temporary files."""
+
+    @property
+    def socket_dir(self) -> Path:
+        """Folder of the API's socket, the only part that places see."""
+        return self.folder / "s"
+
+    @property
+    def socket(self) -> Path:
+        """The API's socket."""
+        return self.socket_dir / "api.sock"
+
+    @property
+    def control(self) -> Path:
+        """Socket by which clients ask the process itself."""
+        return self.folder / "control.sock"
+
+    @property
+    def serving(self) -> Path:
+        """File that the gateway keeps locked for as long as it lives."""
+        return self.folder / "serving.lock"
+
+    @property
+    def lock(self) -> Path:
+        """File that is locked while a gateway is started or ended."""
+        return self.home / "gateway.lock"
+
+    @property
+    def state(self) -> Path:
+        """File with the running gateway's id, folder and ports."""
+        return self.home / "gateway.state"
+
+    @property
+    def log(self) -> Path:
+        """File with what the gateway prints."""
+        return self.home / "gateway.log"
+
+
+def ensure(home: Path, *, tcp_host: str | None = None) -> Address:
+    """Make sure that the gateway of a store serves, starting it when it doesn't.
+
+    Register a run before: a gateway without registered runs ends itself. Blocks for about half a second when
+    it has to start one.
+
+    Parameters
+    ----------
+    home
+        The store's folder.
+    tcp_host
+        Address on which the gateway is to listen too, on a port of its choice.
+
+    Raises
+    ------
+    GatewayError
+        The gateway does not start, or can't listen on that address.
+    """
+    home = home.absolute()
+    address = _serving(home, tcp_host)
+    if address is not None:
+        return address
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(home / "gateway.lock", _START_TIMEOUT_S * 2):
+        if _serving(home, None) is None:
+            _start(meeting(home))
+        address = _serving(home, tcp_host)
+        if address is None and tcp_host is not None:
+            port = int(_ask(_known(home), {"do": "listen", "host": tcp_host})["port"])
+            return _address(_known(home), port)
+    if address is None:
+        raise GatewayError(f"the gateway ended right after its start; see {home / 'gateway.log'}")
+    return address
+
+
+def stop(home: Path) -> bool:
+    """End the gateway of a store; False when none was running.
+
+    Registered runs keep their keys: the next `ensure` serves them again, on the same socket and ports.
+
+    Raises
+    ------
+    GatewayError
+        It can't be ended.
+    """
+    home = home.absolute()
+    if not (home / "gateway.state").exists():
+        return False
+    with locked(home / "gateway.lock", _START_TIMEOUT_S * 2):
+        files = _known(home)
+        try:
+            pid = int(_ask(files, {"do": "pid"})["pid"])
+        except GatewayError:
+            if _ended(files, 0):
+                return False
+            raise
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            if _ended(files, _STOP_TIMEOUT_S):
+                return True
+    raise GatewayError(f"the gateway (process {pid}) does not end; end it by hand")
+
+
+def meeting(home: Path) -> Rendezvous:
+    """Return the files of a store's gateway, their folders made and found to be ours alone.
+
+    Raises
+    ------
+    GatewayError
+        Somebody else owns the folder for the socket.
+    """
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
+    top = Path(tempfile.gettempdir()) / f"ccnb-{os.geteuid()}"
+    if len(os.fsencode(top / name / "s" / "api.sock.new")) >= LONGEST_SOCKET_PATH:
+        top = Path("/tmp") / top.name  # Safe although shared: what lies below is checked to be ours.
+    for folder in (top, top / name):
+        _own_folder(folder)
+    files = Rendezvous(home, top / name)
+    # Open to all inside a folder that is closed to all: a container sees this one alone, by another user id.
+    files.socket_dir.mkdir(exist_ok=True)
+    files.socket_dir.chmod(0o755)
+    return files
+
+
+@contextlib.contextmanager
+def locked(path: Path, timeout_s: float) -> Iterator[None]:
+    """Hold an exclusive lock on a file.
+
+    Raises
+    ------
+    GatewayError
+        Another process holds it for longer than `timeout_s`.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise GatewayError(f"can't lock {path}: {error.strerror}; make its folder writable") from None
+    try:
+        deadline = time.monotonic() + timeout_s
+        while not try_lock(fd):
+            if time.monotonic() > deadline:
+                raise GatewayError(f"another process holds {path} for {timeout_s:g} s; end it and try again")
+            time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(fd)
+
+
+def try_lock(fd: int) -> bool:
+    """Lock an open file without waiting; False when another process has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens on a unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1)
+        try:
+            client.connect(os.fspath(path))
+        except OSError:
+            return False
+    return True
+
+
+def _serving(home: Path, tcp_host: str | None) -> Address | None:
+    """Return the running gateway's address; None when it does not serve, or not on that host."""
+    state = read_json(home / "gateway.state")
+    if state is None or not isinstance(state.get("folder"), str):
+        return None
+    files = Rendezvous(home, Path(state["folder"]))
+    port = state.get("ports", {}).get(tcp_host)
+    if (tcp_host is not None and port is None) or not answers(files.socket):
+        return None
+    return _address(files, port)
+
+
+def _known(home: Path) -> Rendezvous:
+    """Return the running gateway's files: its folder for temporary files may be another than ours."""
+    state = read_json(home / "gateway.state") or {}
+    folder = state.get("folder")
+    return Rendezvous(home, Path(folder)) if isinstance(folder, str) else meeting(home)
+
+
+def _address(files: Rendezvous, port: int | None) -> Address:
+    return Address(files.socket_dir, files.socket, port)
+
+
+def _own_folder(path: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise GatewayError(f"{path} is no folder of yours; have its owner remove it, or set TMPDIR")
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        path.chmod(0o700)
+
+
+def _start(files: Rendezvous) -> None:
+    """Start the process and wait until it listens."""
+    ready, told = os.pipe()
+    try:
+        with open(files.log, "ab", opener=_private) as log:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ccnb.gateway"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=_environment(files.home, told),
+                pass_fds=(told,),
+                start_new_session=True,
+            )
+        os.close(told)
+        told = -1
+        child.wait()  # It forks and ends at once, so that the gateway is nobody's child.
+        if not _is_ready(ready):
+            raise GatewayError(f"the gateway does not start: {_last_line(files.log)}; see {files.log}")
+    finally:
+        for fd in (ready, told):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _is_ready(fd: int) -> bool:
+    readable, _, _ = select.select([fd], [], [], _START_TIMEOUT_S)
+    return bool(readable) and os.read(fd, 1) == b"+"
+
+
+def _environment(home: Path, ready_fd: int) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    kept |= {name: value for name, value in os.environ.items() if name.startswith("CCNB_GATEWAY_")}
+    kept |= {"CCNB_HOME": os.fspath(home), "CCNB_GATEWAY_READY_FD": str(ready_fd)}
+    root = Path(__file__).parents[2]
+    if root.name not in {"site-packages", "dist-packages"}:
+        # Imported from a checkout that only our own sys.path may know.
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), os.fspath(root)]))
+    return kept
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _ask(files: Rendezvous, question: dict[str, Any]) -> dict[str, Any]:
+    """Put a question to the running gateway by its control socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_CONTROL_TIMEOUT_S)
+            client.connect(os.fspath(files.control))
+            client.sendall(json.dumps(question).encode() + b"\n")
+            with client.makefile("rb") as stream:
+                reply: dict[str, Any] = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise GatewayError(f"the gateway does not answer ({error}); see {files.log}") from None
+    if "error" in reply:
+        raise GatewayError(str(reply["error"]))
+    return reply
+
+
+def _ended(files: Rendezvous, timeout_s: float) -> bool:
+    """Whether the gateway's lock is free, within some seconds."""
+    if not files.serving.exists():
+        return True
+    with contextlib.suppress(GatewayError), locked(files.serving, timeout_s):
+        return True
+    return False

@@ -1,0 +1,158 @@
+"""Registrations: which runs may call the gateway, each a private file in its run's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ccnb.errors import GatewayError, SpecError
+
+VERSION = 1
+FILE = "gateway.json"
+
+_RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_KEY = re.compile(rf"sk-ant-api03-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A run's leave to call the gateway."""
+
+    run_id: str
+    api: str
+    """Where answers come from, such as `script:demo` or `script:/path/file.yaml`."""
+    workspace: str
+    """The workspace's path as the place sees it."""
+    until: float
+    """Unix seconds after which the gateway refuses the run."""
+    key: str = field(repr=False)
+    """The run key: what the agent holds in place of a credential. Secret."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run may still call."""
+        return time.time() < self.until
+
+
+def register(home: Path, run_id: str, *, api: str, workspace: str, until: float) -> Registration:
+    """Let a run call the gateway until a time, with a key made for it.
+
+    Call it before `process.ensure`: a gateway ends itself when no run is registered.
+
+    Raises
+    ------
+    ScriptError
+        The script has a mistake or does not exist.
+    SpecError
+        The run id or the api can't be used.
+    """
+    if not re.fullmatch(_RUN_ID, run_id):
+        raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
+    api = _checked(api)
+    key = f"sk-ant-api03-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
+    registration = Registration(run_id, api, workspace, until, key)
+    for folder in (home, home / "runs", home / "runs" / run_id):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
+    return registration
+
+
+def read(home: Path, run_id: str) -> Registration | None:
+    """Return a run's registration, expired or not; None when there is none that can be read."""
+    if not re.fullmatch(_RUN_ID, run_id):
+        return None
+    return read_file(home / "runs" / run_id / FILE)
+
+
+def unregister(home: Path, run_id: str) -> None:
+    """End a run's access at once; no registration is fine."""
+    if re.fullmatch(_RUN_ID, run_id):
+        (home / "runs" / run_id / FILE).unlink(missing_ok=True)
+
+
+def live(home: Path) -> list[Registration]:
+    """Return the registrations that have not expired."""
+    try:
+        folders = sorted(entry.path for entry in os.scandir(home / "runs"))
+    except OSError:
+        return []
+    found = (read_file(Path(folder, FILE)) for folder in folders)
+    return [registration for registration in found if registration is not None and registration.is_live]
+
+
+def split_api(api: str) -> tuple[str, str]:
+    """Split `script:demo` into its kind and the rest.
+
+    Raises
+    ------
+    SpecError
+        The gateway can't answer from such a source.
+    """
+    kind, _, rest = api.partition(":")
+    if kind != "script" or not rest:
+        raise SpecError(f"the gateway can't answer api='{api}'; use 'script:NAME' or 'script:FILE.yaml'")
+    return kind, rest
+
+
+def run_of(key: str) -> str | None:
+    """Return the id of the run that a key claims to be of; None for what is no run key."""
+    match = _KEY.fullmatch(key)
+    return match["run_id"] if match else None
+
+
+def read_file(path: Path) -> Registration | None:
+    """Return the registration in a file, or None."""
+    data = read_json(path)
+    if data is None or data.get("version") != VERSION:
+        return None
+    fields = {name: data.get(name) for name in ("run_id", "api", "workspace", "key")}
+    until = data.get("until")
+    if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
+        return None
+    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()})
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file; None when there is none."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def write_private(path: Path, data: dict[str, Any]) -> None:
+    """Replace a file as a whole by JSON that only its owner can read.
+
+    Raises
+    ------
+    GatewayError
+        The file can't be written.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(data, file)
+        fresh.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise GatewayError(f"can't write {path}: {error.strerror}; free space or set CCNB_HOME") from None
+
+
+def _checked(api: str) -> str:
+    """Read the source once, so that mistakes show before the run, and make its path absolute."""
+    # Imported here: reading YAML costs more than the rest of this module, and only this call needs it.
+    from ccnb.gateway.script import is_shipped_name, load_script
+
+    _, name = split_api(api)
+    load_script(name)
+    return api if is_shipped_name(name) else f"script:{Path(name).expanduser().absolute()}"

@@ -1,0 +1,50 @@
+"""The modes, by name. A third party adds one by an entry point of the group `ccnb.modes`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from ccnb.errors import ModeUnavailableError, SpecError, did_you_mean
+from ccnb.mode.base import Mode
+
+_OWN = {
+    "docker": "ccnb.mode.docker:DockerMode",
+    "podman": "ccnb.mode.podman:PodmanMode",
+    "local": "ccnb.mode.local:LocalMode",
+}
+
+
+def names() -> list[str]:
+    """Return the names of all modes, ours first."""
+    others = sorted(point.name for point in entry_points(group="ccnb.modes"))
+    return [*_OWN, *(name for name in others if name not in _OWN)]
+
+
+@cache
+def get(name: str) -> Mode:
+    """Return a mode.
+
+    Raises
+    ------
+    SpecError
+        There is none of that name; the message has the nearest.
+    ModeUnavailableError
+        A third party's mode can't be imported.
+    """
+    if name in _OWN:
+        module, _, attribute = _OWN[name].partition(":")
+        made: Mode = getattr(import_module(module), attribute)()
+        return made
+    for point in entry_points(group="ccnb.modes"):
+        if point.name == name:
+            try:
+                loaded: Mode = point.load()()
+            except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
+                raise ModeUnavailableError(
+                    f"mode {name!r} of {point.value} can't be loaded ({error}); reinstall its package"
+                ) from error
+            return loaded
+    near = did_you_mean(name, [*names(), "auto"]) or f"; known are auto, {', '.join(names())}"
+    raise SpecError(f"unknown mode {name!r}{near}")

@@ -1,0 +1,68 @@
+"""Files of a place that can't see our folders: in and out as archives, followed by an exec."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ccnb.engine import Engine
+from ccnb.mode.base import Place, Plan
+from ccnb.store import RunFolder
+
+_IN_MEMORY = 8 << 20
+_PAUSE_S = 0.25
+_LOOK = 'tail -c +"$2" "$1" 2>/dev/null | head -c 4194304'
+
+
+def put(engine: Engine, place: Place, plan: Plan) -> None:
+    """Send the run folder and the workspace into a container, owned by the agent."""
+    uid, _, gid = str(place.details["user"]).partition(":")
+
+    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid, entry.gid, entry.uname, entry.gname = int(uid), int(gid), "", ""
+        return entry
+
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            archive.add(plan.folder.inside, plan.layout.inside.lstrip("/"), filter=owned)
+            archive.add(plan.workspace, plan.layout.workspace.lstrip("/"), filter=owned)
+        buffer.seek(0)
+        engine.put(place.id, buffer)
+
+
+def get(engine: Engine, place: Place, folder: RunFolder, workspace: Path) -> None:
+    """Bring the run folder and the workspace of a container back; what was removed there goes here too."""
+    _unpack(engine, place, "/ccnb", folder.inside, prune=False)
+    _unpack(engine, place, "/workspace", workspace, prune=True)
+
+
+def _unpack(engine: Engine, place: Place, source: str, target: Path, *, prune: bool) -> None:
+    seen: set[Path] = set()
+    with engine.get(place.id, source) as archive:
+        for entry in archive:
+            _, _, name = entry.name.partition("/")
+            if not name:
+                continue
+            entry.name = name
+            seen.add(target / name)
+            # The filter refuses entries that would leave the target, by a link or by a name.
+            archive.extract(entry, target, filter="data")
+    if prune:
+        for path in sorted(target.rglob("*"), reverse=True):
+            if path not in seen:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+async def follow(engine: Engine, place: Place, path: str, offset: int) -> AsyncIterator[bytes]:
+    """Yield a file's bytes from an offset on, by one short exec after the other."""
+    while True:
+        argv = ["sh", "-c", _LOOK, "look", path, str(offset + 1)]
+        _, chunk = await asyncio.to_thread(engine.exec, place.id, argv, place.details["user"])
+        yield chunk
+        offset += len(chunk)
+        if not chunk:
+            await asyncio.sleep(_PAUSE_S)

@@ -1,0 +1,334 @@
+"""Runs in a container: what Docker and Podman have in common, which is nearly all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.types import Mount, Ulimit
+
+from ccnb import claude, engine
+from ccnb.engine import Engine
+from ccnb.engine import images as engine_images
+from ccnb.errors import CcnbError, EngineError, ImageError, NotSharedError
+from ccnb.mode import _archive, _files
+from ccnb.mode.base import (
+    AGENT_UID,
+    LABEL_PLACE,
+    LABEL_RUN,
+    LABEL_STORE,
+    Exit,
+    Image,
+    Layout,
+    Place,
+    PlaceState,
+    Plan,
+    Readiness,
+    Say,
+)
+from ccnb.spec import RunSpec
+from ccnb.store import RunFolder, home
+
+LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="/run/ccnb-api/api.sock")
+PROGRAM_FOLDER = "/opt/ccnb"
+DEFAULT_MEMORY_MB = 4096
+_FILES_LIMIT = 20_000
+_PROCESSES_ULIMIT = 4096
+
+
+class ContainerMode:
+    """A place is a container: no privileges, limits, an init, our labels, folders mounted."""
+
+    name = "container"
+    rank = 0
+    isolation = "container (shared kernel)"
+
+    async def probe(self) -> Readiness:
+        """Say whether an engine answers."""
+        try:
+            engine = await self._engine()
+        except CcnbError as error:
+            what, _, action = error.message.rpartition("; ")
+            return Readiness(self.name, False, why=what, next_action=action, rank=self.rank, facts=self.facts())
+        notes = [f"the engine ignores the limit on {name}" for name in engine.ignored_limits]
+        return Readiness(
+            self.name,
+            True,
+            version=f"{engine.version}{' rootless' if engine.rootless else ''}",
+            # A rootless engine's containers can't be root on this machine, whatever they break out of.
+            rank=self.rank + (5 if engine.rootless else 0),
+            facts=self.facts(engine),
+            notes=tuple(notes),
+        )
+
+    def facts(self, engine: Engine | None = None) -> dict[str, str]:
+        """Return the mode's row in the comparison of modes."""
+        where = f"{engine.endpoint.origin}, {engine.endpoint.url}" if engine else f"local {self.name} engine"
+        return {
+            "where": where,
+            "isolation": self.isolation,
+            "auth": "environment variable of the place",
+            "workspace": "mounted at /workspace",
+            "state": "removed after the run",
+            "cost": "free",
+            "platform": "Linux, macOS, Windows (WSL2)",
+        }
+
+    async def prepare(self, spec: RunSpec, say: Say) -> Image:
+        """Find the image; build the project's own, pull any other."""
+        engine = await self._engine()
+        return await asyncio.to_thread(_prepare, engine, spec, say)
+
+    def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:  # noqa: ARG002
+        """Return the paths in a container: always the same."""
+        return LAYOUT
+
+    async def create(self, plan: Plan) -> Place:
+        """Make the container; give it the folders."""
+        engine = await self._engine()
+        return await asyncio.to_thread(_create, engine, plan)
+
+    async def start(self, place: Place, plan: Plan) -> Place:
+        """Start the container, with its supervisor."""
+        engine = await self._engine(place)
+        if plan.archive:
+            await asyncio.to_thread(_archive.put, engine, place, plan)
+        await asyncio.to_thread(engine.start, place.id)
+        return place
+
+    async def read(
+        self, place: Place, folder: RunFolder, name: str, offset: int
+    ) -> AsyncIterator[bytes]:
+        """Follow a file where it is mounted, else through an exec."""
+        source = _files.follow(folder.inside / name, offset)
+        if place.details["archive"]:
+            source = _archive.follow(await self._engine(place), place, f"{LAYOUT.inside}/{name}", offset)
+        async for chunk in source:
+            yield chunk
+
+    async def write(self, place: Place, folder: RunFolder, name: str) -> None:
+        """Make an empty file in the run folder."""
+        if place.details["archive"]:
+            await self.exec(place, ["touch", f"{LAYOUT.inside}/{name}"])
+        else:
+            (folder.inside / name).touch()
+
+    async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
+        """Run a command in the container as the agent's user."""
+        engine = await self._engine(place)
+        code, output = await asyncio.to_thread(engine.exec, place.id, argv, place.details["user"])
+        return Exit(code, output)
+
+    def shell(self, place: Place) -> list[str]:
+        """Return the engine's own command for a shell."""
+        program, url = self.name, place.details["url"]
+        where = {"docker": ["-H", url], "podman": ["--url", url]}[program]
+        inner = ["exec", "-it", "--user", place.details["user"], place.id, "sh", "-c"]
+        return [program, *where, *inner, "command -v bash >/dev/null && exec bash || exec sh"]
+
+    async def state(self, place: Place) -> PlaceState:
+        """Ask the engine how the container is."""
+        engine = await self._engine(place)
+        found = await asyncio.to_thread(engine.inspect, place.id)
+        if found is None:
+            return PlaceState("gone", detail="the engine has no such container")
+        state = found["State"]
+        if state.get("Running") or state.get("Paused") or state.get("Restarting"):
+            return PlaceState("alive")
+        if state.get("Status") in ("created", "initialized", "configured"):
+            return PlaceState("created")
+        return PlaceState(
+            "ended",
+            code=state.get("ExitCode"),
+            out_of_memory=bool(state.get("OOMKilled")),
+            detail=str(state.get("Error") or ""),
+        )
+
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:
+        """Bring files back from a place that had no mounts; take back what was lent."""
+        if place.details["archive"]:
+            engine = await self._engine(place)
+            await asyncio.to_thread(_archive.get, engine, place, folder, workspace)
+        elif not place.details["keep"]:
+            await asyncio.to_thread(_take_back, place)
+
+    async def destroy(self, place: Place) -> None:
+        """Kill and remove the container."""
+        engine = await self._engine(place)
+        await asyncio.to_thread(engine.remove, place.id)
+        await asyncio.to_thread(_take_back, place)
+
+    async def places(self, store_id: str) -> list[Place]:
+        """Return the containers that carry a store's label."""
+        engine = await self._engine()
+        found = await asyncio.to_thread(engine.list, [f"{LABEL_STORE}={store_id}"])
+        return [
+            Place(c["Labels"][LABEL_RUN], c["Id"], json.loads(c["Labels"][LABEL_PLACE])) for c in found
+        ]
+
+    async def _engine(self, place: Place | None = None) -> Engine:
+        """Return the engine: for a place that is there, the one that has it."""
+        url = place.details["url"] if place else None
+        return await asyncio.to_thread(_connect, self.name, url)
+
+
+_connections: dict[tuple[str, str | None], Engine] = {}
+
+
+def _connect(kind: str, url: str | None) -> Engine:
+    """Return an engine that this process has talked to before, or look for one."""
+    key = (kind, url or os.environ.get("DOCKER_HOST"))
+    if key not in _connections:
+        _connections[key] = engine.connect(kind, url)
+    return _connections[key]
+
+
+def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
+    reference = spec.image or engine_images.default_reference()
+    found = engine_images.inspect(engine, reference)
+    if found is None:
+        if spec.image:
+            engine_images.pull(engine, reference, say)
+        else:
+            say(f"building the image {reference}; this is done once")
+            engine_images.build(engine, say)
+        found = engine_images.inspect(engine, reference)
+    if found is None:
+        raise ImageError(f"image {reference!r} isn't there after all; run `ccnb image build`")
+    config = found.get("Config") or {}
+    ours = engine_images.LABEL in (config.get("Labels") or {})
+    return Image(
+        reference=reference,
+        digest=str(found["Id"]),
+        mount_program="" if ours else _program(engine, say),
+        conditions={"engine": f"{engine.kind} {engine.version}", "image": reference, "image_digest": str(found["Id"])},
+        path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
+    )
+
+
+def _program(engine: Engine, say: Say) -> str:
+    """Return a Linux `claude` to mount: this machine's, else the one in the project's image."""
+    own = claude.find_program()
+    if own is not None and own.open("rb").read(4) == b"\x7fELF" and not engine.in_vm:
+        return str(own)
+    reference = engine_images.default_reference()
+    if engine_images.inspect(engine, reference) is None:
+        engine_images.build(engine, say)
+    target = home() / "agent" / reference.rpartition(":")[2] / "claude"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        say("copying the claude program out of the project's image")
+        engine_images.program_from(engine, reference, target)
+    return str(target)
+
+
+def _create(engine: Engine, plan: Plan) -> Place:
+    who = engine.identity(AGENT_UID)
+    details: dict[str, Any] = {
+        "url": engine.endpoint.url,
+        "user": f"{who.uid}:{who.gid}",
+        "uid": who.uid,
+        "lent": who.lent and not plan.archive,
+        "archive": plan.archive,
+        "keep": plan.spec.keep,
+        "folder": str(plan.folder.path),
+        "workspace": str(plan.workspace),
+    }
+    if details["lent"]:
+        plan.folder.write_private("owners", _files.owners(plan.workspace, who.uid))
+        _files.lend(plan.workspace, who.uid)
+        _files.lend(plan.folder.inside, who.uid)
+    labels = {
+        LABEL_RUN: plan.run_id,
+        LABEL_STORE: plan.store_id,
+        # Whoever finds the container when its maker died between two steps reads the rest here.
+        LABEL_PLACE: json.dumps(details),
+    }
+    body = {
+        "entrypoint": ["sh"],
+        "command": list(plan.command),
+        "environment": _environment(plan),
+        "labels": labels,
+        "user": details["user"],
+        "working_dir": LAYOUT.workspace,
+    }
+    try:
+        more = {"UsernsMode": who.user_namespace} if who.user_namespace else {}
+        name = f"ccnb-{plan.run_id}"
+        container = engine.create(name, plan.image.reference, body, _host_config(engine, plan), more)
+    except EngineError as error:
+        if _says_not_shared(error.message):
+            raise NotSharedError(error.message) from None
+        raise
+    return Place(plan.run_id, container, details)
+
+
+def _environment(plan: Plan) -> list[str]:
+    env = dict(plan.env)
+    if plan.image.mount_program:
+        # At the end: an image that has its own claude keeps it.
+        env.setdefault("PATH", f"{plan.image.path or os.defpath}:{PROGRAM_FOLDER}")
+    return [f"{name}={value}" for name, value in env.items()]
+
+
+def _host_config(engine: Engine, plan: Plan) -> dict[str, Any]:
+    spec = plan.spec
+    memory = f"{spec.memory_mb or DEFAULT_MEMORY_MB}m"
+    cpus = min(spec.cpus, engine.info.get("NCPU") or spec.cpus) if spec.cpus else None
+    limits: dict[str, dict[str, Any]] = {
+        "memory": {"mem_limit": memory, "memswap_limit": memory},
+        "cpus": {"nano_cpus": int(cpus * 1e9)} if cpus else {},
+        "processes": {"pids_limit": spec.max_processes},
+    }
+    ulimits = [Ulimit(name="nofile", soft=_FILES_LIMIT, hard=_FILES_LIMIT)]
+    if engine.is_podman:
+        # Podman passes its own hard limit on, which an engine without privileges may not set. Docker
+        # sets none, and there the count would include all other processes of the caller.
+        ulimits.append(Ulimit(name="nproc", soft=_PROCESSES_ULIMIT, hard=_PROCESSES_ULIMIT))
+    host: dict[str, Any] = {
+        "mounts": _mounts(plan),
+        "network_mode": "none" if spec.network == "none" else "bridge",
+        "cap_drop": ["ALL"],
+        # Relabelling would change the caller's own files, so on SELinux hosts the label goes off.
+        "security_opt": ["no-new-privileges"] + (["label=disable"] if engine.selinux else []),
+        "init": True,
+        "ulimits": ulimits,
+    }
+    for name, values in limits.items():
+        if name not in engine.ignored_limits:
+            host |= values
+    return host
+
+
+def _mounts(plan: Plan) -> list[Mount]:
+    mounts = []
+    if not plan.archive:
+        mounts.append(Mount(LAYOUT.inside, str(plan.folder.inside), type="bind"))
+        mounts.append(Mount(LAYOUT.workspace, str(plan.workspace), type="bind"))
+    if plan.image.mount_program:
+        target = f"{PROGRAM_FOLDER}/claude"
+        mounts.append(Mount(target, plan.image.mount_program, type="bind", read_only=True))
+    if plan.api_folder:
+        target = str(Path(LAYOUT.api_socket).parent)
+        mounts.append(Mount(target, str(plan.api_folder), type="bind", read_only=True))
+    return mounts
+
+
+def _says_not_shared(message: str) -> bool:
+    signs = ("bind source path does not exist", "mounts denied", "is not shared", "statfs")
+    return any(sign in message for sign in signs)
+
+
+def _take_back(place: Place) -> None:
+    """Give what the agent made, and what was lent to it, to the caller."""
+    details = place.details
+    if not details["lent"]:
+        return
+    folder = RunFolder(Path(details["folder"]))
+    owners = folder.read_private("owners") or {}
+    _files.reclaim(Path(details["workspace"]), details["uid"], owners)
+    _files.reclaim(folder.inside, details["uid"], {})

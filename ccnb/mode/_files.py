@@ -1,0 +1,81 @@
+"""Files of a place that lies on this machine: follow one as it grows, give ownership there and back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+CHUNK = 1 << 20
+_FAST_S = 0.004
+_SLOW_S = 0.012
+_AWAKE = 64
+"""Looks after the last bytes for which the file is watched at the fast pace."""
+
+
+async def follow(path: Path, offset: int) -> AsyncIterator[bytes]:
+    """Yield a file's bytes from an offset on; an empty chunk each time that there is nothing new.
+
+    A file that isn't there yet is waited for. Neither inotify nor an engine's log is used: a mounted
+    folder may be shared by a virtual machine, and logs change bytes.
+    """
+    while not path.exists():
+        yield b""
+        await asyncio.sleep(_SLOW_S)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    idle = 0
+    try:
+        while True:
+            chunk = os.pread(descriptor, CHUNK, offset)
+            yield chunk
+            offset += len(chunk)
+            idle = 0 if chunk else idle + 1
+            if len(chunk) < CHUNK:
+                await asyncio.sleep(_FAST_S if idle < _AWAKE else _SLOW_S)
+    finally:
+        os.close(descriptor)
+
+
+def owners(folder: Path, uid: int) -> dict[str, tuple[int, int]]:
+    """Return, by path, the owners that are neither a user nor ourselves: what `reclaim` must know."""
+    mine = (uid, os.getuid())
+    return {p: (s.st_uid, s.st_gid) for p, s, _ in _owned(folder) if s.st_uid not in mine}
+
+
+def lend(folder: Path, uid: int) -> None:
+    """Give a folder and all in it to a user.
+
+    Needed where we are root and the agent, for good reason, is not. `reclaim` undoes it.
+    """
+    for _, status, chown in _owned(folder):
+        if status.st_uid != uid:
+            chown(uid, status.st_gid)
+
+
+def reclaim(folder: Path, uid: int, earlier: Mapping[str, Sequence[int]]) -> None:
+    """Take back what `lend` gave, and what the user made there."""
+    for path, status, chown in _owned(folder):
+        if status.st_uid != uid:
+            continue
+        owner, group = earlier.get(path, (os.getuid(), status.st_gid))
+        chown(owner, os.getgid() if group == uid else group)
+
+
+def _owned(folder: Path) -> Iterator[tuple[str, os.stat_result, Callable[[int, int], None]]]:
+    """Yield each entry's path below the folder, its status, and a way to change its owner.
+
+    All goes by open folders and never through a link, so that an agent that swaps one while we walk
+    can't point us elsewhere.
+    """
+    status = folder.lstat()
+    yield ".", status, lambda u, g: os.chown(folder, u, g, follow_symlinks=False)
+    for root, names, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in (*names, *files):
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            change = partial(os.chown, name, dir_fd=descriptor, follow_symlinks=False)
+            yield str(Path(root, name).relative_to(folder)), status, change

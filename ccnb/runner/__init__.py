@@ -1,0 +1,1 @@
+"""One run: start, follow, limit, collect, clean up, attach."""

@@ -1,0 +1,266 @@
+"""Start runs, attach to them, find them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ccnb import _loop
+from ccnb import mode as modes
+from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.gateway import script
+from ccnb.mode.base import Readiness
+from ccnb.redact import Secret
+from ccnb.results import RunRecord
+from ccnb.runner import plan as plans
+from ccnb.runner import workspace as workspaces
+from ccnb.runner.execution import Execution
+from ccnb.runner.follow import OnEvent
+from ccnb.runner.handles import Run, RunResult
+from ccnb.spec import RunSpec
+from ccnb.store import FollowerLock, Progress, RunRow, Store
+
+Say = Callable[[str], None]
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_LOOK_S = 0.1
+
+
+def run(
+    prompt: str,
+    *,
+    on_event: OnEvent | None = None,
+    on_progress: Say | None = None,
+    reuse: bool = False,
+    **options: Any,
+) -> RunResult:
+    """Run one task and wait for its result.
+
+    Ctrl-C cancels the run, waits for the clean-up, and raises `KeyboardInterrupt`.
+
+    Parameters
+    ----------
+    prompt
+        What the agent is asked to do.
+    on_event
+        Called with each event as it comes, on ccnb's own thread.
+    on_progress
+        Called with a line about what takes its time before the agent starts (an image being built).
+    reuse
+        Give a finished, successful run of the same spec on the same files, if there is one.
+    **options
+        The fields of `RunSpec`: `mode`, `model`, `workspace`, `api`, `check`, `timeout_s`, ...
+
+    Raises
+    ------
+    SpecError
+        A value can't be used; nothing was started.
+    CcnbError
+        The infrastructure failed. An agent that fails raises nothing: see `RunResult.outcome`.
+    """
+    handle = start(prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options)
+    return handle.result()
+
+
+async def arun(
+    prompt: str,
+    *,
+    on_event: OnEvent | None = None,
+    on_progress: Say | None = None,
+    reuse: bool = False,
+    **options: Any,
+) -> RunResult:
+    """Run one task; the coroutine twin of `run`. Cancelling it cancels the run and waits for its end."""
+    making = asyncio.to_thread(
+        start, prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options
+    )
+    handle = await making
+    try:
+        return await handle
+    except asyncio.CancelledError:
+        handle.cancel()
+        await asyncio.wait([asyncio.ensure_future(_ended(handle))], timeout=30)
+        raise
+
+
+def start(
+    prompt: str,
+    *,
+    on_event: OnEvent | None = None,
+    on_progress: Say | None = None,
+    reuse: bool = False,
+    **options: Any,
+) -> Run:
+    """Start a task and return its live handle at once. See `run` for the parameters.
+
+    Raises
+    ------
+    SpecError
+    CredentialError
+    ModeUnavailableError
+    """
+    begun_at = time.time()
+    spec = RunSpec.make(prompt, options)
+    workspaces.check(spec.workspace)
+    plans.check_api(spec)
+    if plans.needs_gateway(spec):
+        script.load_script(spec.api.partition(":")[2])
+    if spec.mode == "auto":
+        spec = replace(spec, mode=strongest())
+    modes.get(spec.mode)
+    store = Store()
+    if reuse and (earlier := _same(spec, store)) is not None:
+        return _finished(earlier, store)
+    run_id = new_id()
+    folder = store.folder(run_id)
+    folder.make()
+    secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
+    folder.write_private("secrets", secret)
+    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
+    return _follow(run_id, store, on_event, on_progress)
+
+
+def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
+    """Return the live handle of a run that this or another process started.
+
+    If nobody follows the run any more, this process does from now on: it collects and cleans up. If
+    another living process does, this one watches.
+
+    Raises
+    ------
+    RunNotFoundError
+    """
+    store = Store()
+    row = store.run(run_id)
+    if row.record is not None:
+        return _finished(row, store)
+    return _follow(row.run_id, store, on_event, on_progress)
+
+
+def runs(**where: Any) -> list[RunRow]:
+    """Return the runs in the store, the latest first.
+
+    Parameters
+    ----------
+    **where
+        `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
+    """
+    known = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+    for name in where:
+        if name not in known:
+            raise SpecError(f"runs can't be chosen by {name!r}; known are {', '.join(known)}")
+    return Store().runs(**where)
+
+
+def readiness() -> list[Readiness]:
+    """Return every mode's readiness, the strongest isolation first."""
+
+    async def probe_all() -> list[Readiness]:
+        return list(await asyncio.gather(*(modes.get(name).probe() for name in modes.names())))
+
+    found = _loop.submit(probe_all()).result()
+    return sorted(found, key=lambda r: (-r.rank, r.mode))
+
+
+def strongest() -> str:
+    """Return the name of the ready mode with the strongest isolation.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
+    found = readiness()
+    for mode in found:
+        if mode.ready:
+            return mode.mode
+    why = "; ".join(f"{m.mode}: {m.why}" for m in found)
+    raise ModeUnavailableError(f"no mode is ready ({why}); run `ccnb doctor`")
+
+
+def new_id() -> str:
+    """Return an id that sorts by time and can be read aloud."""
+    tail = "".join(secrets.choice(_ALPHABET) for _ in range(5))
+    return datetime.now(UTC).strftime("%y%m%d-%H%M%S-") + tail
+
+
+def result_of(row: RunRow) -> RunResult:
+    """Return the result of a finished run in the store."""
+    if row.record is None:
+        raise CcnbError(f"run {row.run_id} is not finished; attach to it with `ccnb attach {row.run_id}`")
+    values = {field.name: getattr(row.record, field.name) for field in fields(RunRecord)}
+    return RunResult(**values, home=row.folder.path.parent.parent)
+
+
+def _follow(run_id: str, store: Store, on_event: OnEvent | None, say: Say | None) -> Run:
+    handle = Run(run_id, store)
+    handle._future = _loop.submit(_drive(handle, store, on_event, say or (lambda _: None)))
+    return handle
+
+
+async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) -> RunResult:
+    """Own the run, or watch whoever does until it is over or the owner has died."""
+    lock = FollowerLock(store.folder(handle.run_id))
+    seen = -1
+    while True:
+        try:
+            lock.acquire()
+            break
+        except RunBusyError:
+            for event in store.events(handle.run_id, after=seen):
+                seen = event.offset
+                if on_event is not None:
+                    on_event(event)
+            row = store.run(handle.run_id)
+            handle._set(state=row.state)
+            if row.record is not None:
+                return result_of(row)
+            await asyncio.sleep(_LOOK_S)
+    try:
+        row = store.run(handle.run_id)
+        if row.record is not None:
+            return result_of(row)
+        return await Execution(handle, store, on_event, say).drive()
+    finally:
+        lock.release()
+        handle._notify()
+
+
+def _same(spec: RunSpec, store: Store) -> RunRow | None:
+    """Return the latest successful run of the same spec that began on the same files."""
+    for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
+        if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
+            return row
+    return None
+
+
+def _baseline(workspace: str, store: Store) -> str:
+    """Return the tree of a workspace as it is now."""
+    scratch = store.folder(f"scratch-{new_id()}")
+    scratch.make()
+    try:
+        return workspaces.snapshot(scratch, Path(workspace))
+    finally:
+        scratch.remove()
+
+
+def _finished(row: RunRow, store: Store) -> Run:
+    async def give() -> RunResult:
+        return result_of(row)
+
+    handle = Run(row.run_id, store)
+    handle._set(state="done")
+    handle._future = _loop.submit(give())
+    return handle
+
+
+async def _ended(handle: Run) -> None:
+    try:
+        await handle
+    except CcnbError:
+        return

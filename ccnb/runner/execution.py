@@ -1,0 +1,432 @@
+"""One run from wherever it stands to its result: the same path for a new run and an attached one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from ccnb import _loop
+from ccnb import mode as modes
+from ccnb.errors import CcnbError, NotSharedError, StartError, StoreError
+from ccnb.gateway import process as gateway
+from ccnb.gateway import registration
+from ccnb.mode.base import Image, Place, Plan
+from ccnb.redact import Redactor, Secret
+from ccnb.results import CheckResult, ErrorInfo, Event, FileChange, RunRecord
+from ccnb.runner import plan as plans
+from ccnb.runner import workspace as workspaces
+from ccnb.runner.follow import Follower, OnEvent, digest_of
+from ccnb.runner.handles import Run, RunResult
+from ccnb.runner.outcome import Ending, judge
+from ccnb.runner.steps import Step
+from ccnb.runner.timeline import timings
+from ccnb.store import Store
+from ccnb.stream import Tally
+
+T = TypeVar("T")
+
+_SAID = 16_384
+"""Bytes of the end of standard error and of the check's output that are kept in the record."""
+_KILLED = 137
+_STATES = {"started": "running", "agent": "checking", "check": "collecting"}
+_active = 0
+_active_lock = threading.Lock()
+
+
+class Execution:
+    """Drives one run. Whatever it needs to go on after a crash is in the store before it is used."""
+
+    def __init__(self, run: Run, store: Store, on_event: OnEvent | None, say: Callable[[str], None]) -> None:
+        row = store.run(run.run_id)
+        self._run = run
+        self._store = store
+        self._spec = row.spec
+        self._folder = row.folder
+        self._progress = row.progress
+        self._mode = modes.get(row.mode)
+        self._on_event = on_event
+        self._say = say
+        self._redactor = Redactor()
+        self._concurrency = 1
+        self._follower: Follower | None = None
+        self._workspace = workspaces.make(self._folder, self._spec.workspace, copy=self._spec.copy)
+        self._hidden = self._folder.read_private("secrets") or {}
+        self._begun_at = time.time()
+        self._progress.marks.setdefault("begin", self._begun_at)
+
+    async def drive(self) -> RunResult:
+        """Do what is left to do and return the result; on failure leave nothing behind.
+
+        Raises
+        ------
+        CcnbError
+            The infrastructure failed; the run is in the store with the outcome `infrastructure`. After a
+            `StoreError` everything is left as it is, so that it can be attached to.
+        """
+        work = asyncio.create_task(self._work())
+        cancel = asyncio.create_task(self._pass_cancel_on(work))
+        self._concurrency = _count(1)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            return await self._give_up("cancelled", ErrorInfo("cancelled", "the run was cancelled"))
+        except StoreError:
+            raise
+        except CcnbError as error:
+            await self._give_up("infrastructure", ErrorInfo(type(error).__name__, error.message))
+            raise
+        finally:
+            _count(-1)
+            cancel.cancel()
+
+    async def _work(self) -> RunResult:
+        place = await self._find_place() or await self._make_place()
+        try:
+            return await self._follow(place)
+        except NotSharedError:
+            await self._mode.destroy(place)
+            return await self._follow(await self._make_place_by_archive())
+
+    async def _pass_cancel_on(self, work: asyncio.Task[RunResult]) -> None:
+        """Pass the wish for an end on: to the place when it runs, else to what we are doing."""
+        await self._run._cancel_wanted.wait()
+        while self._follower is not None and "finished" not in self._follower.steps:
+            if "started" in self._follower.steps:
+                await self._follower.stop("cancelled")
+                return
+            await asyncio.sleep(0.05)
+        if self._follower is None:
+            work.cancel()
+
+    # The place
+
+    async def _find_place(self) -> Place | None:
+        """Return the running place that an earlier process made for this run, if it got that far."""
+        stored = self._store.place(self._run.run_id)
+        place = Place.from_dict(stored) if stored else None
+        if place is None and self._progress.attempted:
+            for other in await self._mode.places(plans.store_id(self._store)):
+                if other.run_id == self._run.run_id:
+                    place = other
+        if place is not None and (await self._mode.state(place)).status == "created":
+            # Its maker died before it was started: nothing has happened in it.
+            await self._mode.destroy(place)
+            return None
+        return place
+
+    async def _make_place(self) -> Place:
+        """Make the place and start it; keep the workspace's state meanwhile."""
+        image = await self._mode.prepare(self._spec, self._say)
+        self._progress.conditions |= image.conditions
+        self._progress.warnings.extend(image.warnings)
+        self._mark("image")
+        plan = await asyncio.to_thread(self._plan, image)
+        self._progress.attempted = True
+        self._save("starting")
+        serving = asyncio.to_thread(self._serve_model)
+        creating = asyncio.ensure_future(self._create(plan))
+        await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
+        place = creating.result()
+        if place is None:
+            return await self._make_place_by_archive()
+        self._mark("create")
+        place = await _whole(self._mode.start(place, plan))
+        self._store.add_place(self._run.run_id, self._mode.name, place.to_dict())
+        return place
+
+    async def _create(self, plan: Plan) -> Place | None:
+        """Make the place; `None` when it can't be made because it would not see our folders."""
+        try:
+            place = await self._mode.create(plan)
+        except NotSharedError:
+            if self._progress.archive:
+                raise
+            return None
+        self._store.add_place(self._run.run_id, self._mode.name, place.to_dict())
+        return place
+
+    async def _make_place_by_archive(self) -> Place:
+        self._progress.archive = True
+        self._say("the engine can't see this machine's folders; files go in and out as archives")
+        return await self._make_place()
+
+    def _plan(self, image: Image) -> Plan:
+        """Lay the run folder out. The secrets are kept, privately, for as long as the run lasts."""
+        run_id = self._run.run_id
+        spec = replace(self._spec, env=self._revealed())
+        layout = self._mode.layout(self._folder, self._workspace, image)
+        until = time.time() + plans.lifetime_s(spec)
+        access = plans.model_access(spec, self._store, run_id, layout, until)
+        self._hidden |= {name: secret.reveal() for name, secret in access.items()}
+        self._folder.write_private("secrets", self._hidden)
+        plans.lay_out(self._folder, spec, self._workspace)
+        return plans.make_plan(
+            run_id=run_id,
+            store=self._store,
+            spec=spec,
+            mode=self._mode,
+            image=image,
+            workspace=self._workspace,
+            access=access,
+            archive=self._progress.archive,
+        )
+
+    def _revealed(self) -> dict[str, str | Secret]:
+        """Return the spec's environment; a secret's value is not in the store but in its private file."""
+        return {
+            name: Secret(self._hidden[name]) if isinstance(value, Secret) else value
+            for name, value in self._spec.env.items()
+        }
+
+    def _keep_baseline(self) -> None:
+        if self._progress.baseline is None:
+            self._folder.write_private("git-state", workspaces.git_state(self._workspace))
+            self._progress.baseline = workspaces.snapshot(self._folder, self._workspace)
+
+    def _serve_model(self) -> None:
+        if plans.needs_gateway(self._spec):
+            gateway.ensure(self._store.home)
+
+    # While it runs
+
+    async def _follow(self, place: Place) -> RunResult:
+        # One who attaches may find the gateway gone with a machine's restart.
+        await asyncio.to_thread(self._serve_model)
+        self._redactor = Redactor(self._hidden.values())
+        self._follower = follower = Follower(
+            run_id=self._run.run_id,
+            store=self._store,
+            mode=self._mode,
+            place=place,
+            progress=self._progress,
+            redactor=self._redactor,
+            stall_s=self._spec.stall_s,
+            on_event=self._took_event,
+            on_step=self._took_step,
+        )
+        await follower.follow()
+        self._check_came_up(follower)
+        return await self._collect(place, follower)
+
+    def _check_came_up(self, follower: Follower) -> None:
+        """See that the supervisor ran, in the folders that are the caller's.
+
+        Raises
+        ------
+        NotSharedError
+            The engine has mounted folders of the same names from another machine.
+        StartError
+        """
+        workspace = follower.steps.done.get("workspace")
+        if workspace is not None and workspace.reason == "readonly":
+            raise StartError(f"the agent can't write in {self._workspace}; change its permissions")
+        if follower.steps.done and workspace is None:
+            return
+        if not self._progress.archive:
+            raise NotSharedError("the engine can't see this machine's folders")
+        detail = follower.gone.detail if follower.gone else ""
+        raise StartError(f"the supervisor did not come up {detail}; run `ccnb doctor`")
+
+    def _took_event(self, event: Event) -> None:
+        self._run._set(health=self._follower.health if self._follower else None)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - the caller's own function must not end the run
+            self._warn(f"on_event raised {type(error).__name__} ({error}) and got no more events")
+            self._on_event = None
+
+    def _took_step(self, step: Step) -> None:
+        self._progress.marks.setdefault("start" if step.name == "started" else step.name, step.at)
+        if step.name in _STATES:
+            self._save(_STATES[step.name])
+
+    # The end
+
+    async def _collect(self, place: Place, follower: Follower) -> RunResult:
+        self._save("collecting")
+        try:
+            await self._mode.files_out(place, self._folder, self._workspace)
+        except CcnbError as failure:
+            self._warn(f"the files could not be brought back: {failure}")
+        files = await asyncio.to_thread(self._look_at_files, follower)
+        ending = await self._ending(place, follower)
+        outcome, error = judge(follower.tally, ending)
+        record = self._record(outcome, error, follower=follower, ending=ending, files=files)
+        result = self._keep(record)
+        if not self._spec.keep:
+            _loop.leave_behind(self._clean_up(place, record, follower))
+        return result
+
+    async def _ending(self, place: Place, follower: Follower) -> Ending:
+        agent = follower.steps.done.get("agent")
+        setup = follower.steps.done.get("setup")
+        killed = agent is None or agent.code == _KILLED
+        out_of_memory = bool(follower.gone and follower.gone.out_of_memory)
+        if killed and follower.gone is None:
+            with suppress(CcnbError):
+                out_of_memory = (await self._mode.state(place)).out_of_memory
+        reason = agent.reason if agent else "exit"
+        return Ending(
+            exit_code=agent.code if agent else None,
+            reason=self._progress.stop_reason or reason if reason == "stopped" or not agent else reason,
+            stderr=self._end_of("err"),
+            setup_code=setup.code if setup else 0,
+            out_of_memory=out_of_memory,
+            detail=follower.gone.detail if follower.gone else "",
+        )
+
+    def _look_at_files(self, follower: Follower) -> list[FileChange]:
+        """Return what the run changed; notice an agent that rewrote its own output."""
+        out = self._folder.inside / "out"
+        if out.exists() and digest_of(out, follower.offset) != follower.digest:
+            self._warn("the agent changed output that had been read before; the store has what was read")
+        before = self._folder.read_private("git-state") or {}
+        found = workspaces.planted(self._workspace, before)
+        with suppress(OSError):
+            (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
+        try:
+            baseline = self._progress.baseline or workspaces.EMPTY_TREE
+            found = workspaces.changes(self._folder, self._workspace, baseline) + found
+            workspaces.patch(self._folder, self._workspace, baseline)
+        except (CcnbError, OSError) as error:
+            self._warn(f"no patch could be made: {error}")
+        risky = [file.path for file in found if file.runs_by_itself]
+        if risky:
+            self._warn(f"look before you open the folder: {', '.join(risky[:5])} may run by itself")
+        return found
+
+    def _record(
+        self,
+        outcome: str,
+        error: ErrorInfo | None,
+        *,
+        follower: Follower | None = None,
+        ending: Ending | None = None,
+        files: Sequence[FileChange] = (),
+    ) -> RunRecord:
+        tally = follower.tally if follower else Tally()
+        raw = tally.result.raw if tally.result else {}
+        self._end_marks(tally)
+        self._progress.conditions |= {
+            "agent_version": tally.agent_version,
+            "model": tally.model,
+            "host_load": round(os.getloadavg()[0], 2),
+            "cpus": os.cpu_count(),
+            "concurrency": self._concurrency,
+        }
+        return RunRecord(
+            run_id=self._run.run_id,
+            mode=self._mode.name,
+            spec=self._spec,
+            outcome=outcome,
+            started_at=datetime.fromtimestamp(self._progress.marks["begin"], UTC),
+            text=tally.text,
+            usage=tally.final_usage,
+            timings=timings(self._progress.marks, tally),
+            files=tuple(files),
+            check=self._check(follower) if follower else None,
+            exit_code=ending.exit_code if ending else None,
+            error=error,
+            session_id=tally.session_id,
+            num_turns=int(raw.get("num_turns") or 0),
+            total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
+            denials=tuple(tally.denials),
+            warnings=tuple(self._progress.warnings),
+            conditions=dict(self._progress.conditions),
+        )
+
+    def _end_marks(self, tally: Tally) -> None:
+        """Set the last marks. Time in which nobody followed the run is no time of its own."""
+        marks = self._progress.marks
+        if tally.first_at is not None:
+            marks["first_event"] = tally.first_at.timestamp()
+        finished = marks.get("finished", self._begun_at)
+        marks["collect"] = finished + time.time() - max(finished, self._begun_at)
+
+    def _check(self, follower: Follower) -> CheckResult | None:
+        step = follower.steps.done.get("check")
+        if step is None or self._spec.check is None:
+            return None
+        return CheckResult(self._spec.check, step.code, self._end_of("check.out"))
+
+    def _end_of(self, name: str) -> str:
+        text = workspaces.tail(self._folder.inside / name, _SAID).decode(errors="replace")
+        return self._redactor.text(text)
+
+    def _keep(self, record: RunRecord) -> RunResult:
+        self._store.finish(record, self._progress)
+        registration.unregister(self._store.home, record.run_id)
+        if not self._spec.keep:
+            self._folder.forget_private("secrets")
+        self._run._set(state="done")
+        values = {field.name: getattr(record, field.name) for field in fields(RunRecord)}
+        return RunResult(**values, home=self._store.home)
+
+    async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
+        """Remove the place, behind the result. What fails is left to `sweep`."""
+        begun = time.monotonic()
+        try:
+            await self._mode.destroy(place)
+        except CcnbError as error:
+            left = f"the place could not be removed ({error.message}); run `ccnb sweep`"
+            record = replace(record, warnings=(*record.warnings, left))
+        else:
+            self._store.set_place_removed(record.run_id)
+        took = timings(self._progress.marks, follower.tally, cleanup_s=time.monotonic() - begun)
+        self._store.update_record(replace(record, timings=took))
+
+    async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
+        """End a run that can't go on: bring home what there is, remove the place, write it down."""
+        with suppress(CcnbError):
+            place = await self._find_place()
+            if place is not None:
+                with suppress(CcnbError):
+                    await self._mode.files_out(place, self._folder, self._workspace)
+                await self._mode.destroy(place)
+                self._store.set_place_removed(self._run.run_id)
+        with suppress(OSError):
+            (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
+        return self._keep(self._record(outcome, error, follower=self._follower))
+
+    def _mark(self, name: str) -> None:
+        self._progress.marks.setdefault(name, time.time())
+
+    def _save(self, state: str) -> None:
+        self._store.set_state(self._run.run_id, state, self._progress)
+        self._run._set(state=state)
+
+    def _warn(self, text: str) -> None:
+        self._progress.warnings.append(self._redactor.text(text))
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Await something that must not be left half done; a cancellation is heard after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def _all(*works: Awaitable[Any]) -> None:
+    """Await several such things at once; the first failure is raised when all have ended."""
+    for ended in await _whole(asyncio.gather(*works, return_exceptions=True)):
+        if isinstance(ended, BaseException):
+            raise ended
+
+
+def _count(change: int) -> int:
+    global _active  # noqa: PLW0603 - how many runs this process follows at once
+    with _active_lock:
+        _active += change
+        return _active

@@ -1,0 +1,211 @@
+"""Follow one run: what the place writes becomes events in the store, each once, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ccnb.errors import CcnbError, StartError
+from ccnb.mode.base import Mode, Place, PlaceState
+from ccnb.redact import Redactor
+from ccnb.results import Event
+from ccnb.runner.steps import Step, Steps
+from ccnb.store import Progress, Store
+from ccnb.stream import LineSplitter, Tally, parse
+
+OnEvent = Callable[[Event], object]
+
+START_LIMIT_S = 60.0
+AFTER_RESULT_S = 10.0
+"""Headless agents have been seen to hang after their result: then this is how long they may."""
+STOP_LIMIT_S = 20.0
+"""How long the supervisor may take to end what we asked it to end."""
+_LOOK_EVERY_S = 2.0
+_SLOW_S = 60.0
+_REFUSED = (401, 403)
+_LIMITED = (429, 529)
+
+
+def chain(digest: bytes, line: bytes) -> bytes:
+    """Return the digest of all lines so far and one more."""
+    return hashlib.blake2b(digest + line, digest_size=16).digest()
+
+
+def digest_of(path: Path, size: int) -> bytes:
+    """Return the chained digest of the first bytes of a file, to hold against what was read."""
+    digest, lines = b"", LineSplitter()
+    with path.open("rb") as file:
+        while size > 0 and (chunk := file.read(min(size, 1 << 20))):
+            size -= len(chunk)
+            for _, line in lines.feed(chunk):
+                digest = chain(digest, line)
+    for _, line in lines.flush():
+        digest = chain(digest, line)
+    return digest if size == 0 else b""
+
+
+class Follower:
+    """Reads a place until its supervisor has finished, or the place is gone."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        store: Store,
+        mode: Mode,
+        place: Place,
+        progress: Progress,
+        redactor: Redactor,
+        stall_s: float,
+        on_event: OnEvent,
+        on_step: Callable[[Step], object],
+    ) -> None:
+        self._run_id = run_id
+        self._store = store
+        self._folder = store.folder(run_id)
+        self._mode = mode
+        self._place = place
+        self._progress = progress
+        self._redactor = redactor
+        self._stall_s = stall_s
+        self._on_event = on_event
+        self._on_step = on_step
+        row = store.run(run_id)
+        self.offset, self.digest = row.offset, row.digest
+        self.tally = Tally()
+        for event in store.events(run_id):
+            self.tally.add(event)
+        self.steps = Steps()
+        self.gone: PlaceState | None = None
+        """The place's last state, when it went before the supervisor had finished."""
+        self._lines = LineSplitter(self.offset)
+        self._over = asyncio.Event()
+        self._stop_sent_at: float | None = None
+        self._alive_at = time.monotonic()
+
+    @property
+    def health(self) -> str:
+        """Return `ok`, `slow` or `rate_limited`: how the agent seems right now."""
+        if self.tally.retry_status in _LIMITED:
+            return "rate_limited"
+        return "slow" if self._silent_s() > _SLOW_S and not self.tally.open_tools else "ok"
+
+    async def follow(self) -> None:
+        """Read until the end.
+
+        Raises
+        ------
+        StartError
+            The supervisor did not come up.
+        """
+        watch = asyncio.create_task(self._watch())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read_steps())
+                group.create_task(self._read_output())
+        except* CcnbError as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            watch.cancel()
+
+    async def stop(self, reason: str) -> None:
+        """Ask the agent to end; the reason is written down first."""
+        if self._progress.stop_reason is None:
+            self._progress.stop_reason = reason
+            self._store.set_state(self._run_id, "running", self._progress)
+        if self._stop_sent_at is None:
+            self._stop_sent_at = time.monotonic()
+            await self._mode.write(self._place, self._folder, "stop")
+
+    async def _read_steps(self) -> None:
+        """Take the supervisor's notes until its last one, or until nothing can come any more."""
+        begun = time.monotonic()
+        async for chunk in self._mode.read(self._place, self._folder, "steps", 0):
+            for step in self.steps.feed(chunk):
+                self._alive_at = time.monotonic()
+                self._on_step(step)
+            if "finished" in self.steps or (self.gone and not chunk):
+                break
+            if not self.steps.done and time.monotonic() - begun > START_LIMIT_S:
+                raise StartError(
+                    f"nothing came from the place of run {self._run_id} within {START_LIMIT_S:.0f} s; "
+                    "run `ccnb doctor`"
+                )
+        self._over.set()
+
+    async def _read_output(self) -> None:
+        async for chunk in self._mode.read(self._place, self._folder, "out", self.offset):
+            if chunk:
+                self._alive_at = time.monotonic()
+                self._take([*self._lines.feed(chunk)])
+                await self._act()
+            elif self._over.is_set() or "agent" in self.steps:
+                break
+            elif self.steps.done.get("setup", None) and self.steps.done["setup"].code:
+                break
+        self._take([*self._lines.flush()])
+
+    def _take(self, lines: list[tuple[int, bytes]]) -> None:
+        """Turn lines into events, keep them with the new offset, then hand them on."""
+        if not lines:
+            return
+        now = datetime.now(UTC)
+        events = []
+        for offset, line in lines:
+            self.digest = chain(self.digest, line)
+            parsed = parse(line, offset=offset, arrived_at=now, redactor=self._redactor)
+            if parsed is not None:
+                events.append(parsed)
+        self.offset = self._lines.offset
+        self._store.append(self._run_id, events, self.offset, self.digest)
+        for event, _ in events:
+            self.tally.add(event)
+            self._on_event(event)
+
+    async def _act(self) -> None:
+        """End a run at once whose credential the API refuses: the agent would retry for minutes."""
+        if self.tally.retry_status in _REFUSED:
+            await self.stop("refused")
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self._look()
+            except CcnbError:
+                # The engine doesn't answer. The run folder may still be written to, and its heartbeat
+                # says whether it is.
+                if self._silent_s() > START_LIMIT_S and self._heart_stopped():
+                    self.gone = PlaceState("gone", detail="the engine doesn't answer")
+
+    async def _look(self) -> None:
+        silent_s = self._silent_s()
+        if self._stop_sent_at and time.monotonic() - self._stop_sent_at > STOP_LIMIT_S:
+            await self._mode.destroy(self._place)
+        elif self.tally.result is not None and silent_s > AFTER_RESULT_S and "agent" not in self.steps:
+            await self.stop("after_result")
+        elif self._is_wedged(silent_s):
+            await self.stop("wedged")
+        if time.monotonic() - self._alive_at > _LOOK_EVERY_S:
+            state = await self._mode.state(self._place)
+            if state.status in ("ended", "gone") and "finished" not in self.steps:
+                self.gone = state
+
+    def _is_wedged(self, silent_s: float) -> bool:
+        if self.tally.retry_status in _LIMITED or "agent" in self.steps or "started" not in self.steps:
+            return False
+        # A tool may take its time in silence, and has a limit of its own.
+        return silent_s > self._stall_s * (2 if self.tally.open_tools else 1)
+
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._alive_at
+
+    def _heart_stopped(self) -> bool:
+        try:
+            return time.time() - (self._folder.inside / "heartbeat").stat().st_mtime > START_LIMIT_S
+        except OSError:
+            return True

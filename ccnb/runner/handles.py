@@ -1,0 +1,186 @@
+"""What people hold: a live run, and the result of a finished one."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from ccnb import _loop
+from ccnb.errors import AgentError, CcnbError
+from ccnb.results import Event, RunRecord
+from ccnb.runner import workspace as workspaces
+from ccnb.store import Events, RunFolder, Store
+
+_LOOK_S = 0.25
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunResult(RunRecord):
+    """A finished run: its record, and a hold on what lies in the store. Pickles without its events."""
+
+    home: Path
+    """The store's home."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """Return the run's folder."""
+        return RunFolder(self.home / "runs" / self.run_id)
+
+    @property
+    def workspace(self) -> Path:
+        """Return the folder in which the agent worked."""
+        if self.spec.workspace is not None and not self.spec.copy:
+            return Path(self.spec.workspace)
+        return self.folder.workspace
+
+    @property
+    def events(self) -> Events:
+        """Return the events, read from the store when asked for."""
+        return Events(Store(self.home), self.run_id)
+
+    @property
+    def patch(self) -> str:
+        """Return what the run changed, as a patch; ignored files are not in it."""
+        file = self.folder.patch
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the model calls as the gateway saw them; empty where it had no part."""
+        file = self.folder.path / "calls.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def network(self) -> list[dict[str, Any]]:
+        """Return what the egress proxy allowed and refused; empty where none was asked for."""
+        return []
+
+    def raise_for_error(self) -> RunResult:
+        """Return the result itself if the run ended well.
+
+        Raises
+        ------
+        AgentError
+        """
+        if self.is_error:
+            raise AgentError(f"run {self.run_id} ended in {self.outcome}: {self.error}")
+        return self
+
+    def apply(self, target: Path | str | None = None) -> Path:
+        """Apply the patch to a folder (of a run on a copy: to the original) and return that folder.
+
+        Raises
+        ------
+        CcnbError
+            There is no folder to apply to, or the patch doesn't fit it.
+        """
+        if target is None and (self.spec.workspace is None or not self.spec.copy):
+            raise CcnbError("this run did not work on a copy; name the folder to apply its patch to")
+        folder = Path(target or str(self.spec.workspace)).absolute()
+        workspaces.check(str(folder))
+        workspaces.apply(self.folder.patch, folder)
+        return folder
+
+    def open(self) -> None:
+        """Show the workspace in the system's file manager."""
+        program = "open" if sys.platform == "darwin" else "xdg-open"
+        try:
+            subprocess.Popen([program, str(self.workspace)], start_new_session=True)
+        except FileNotFoundError:
+            raise CcnbError(f"{program} isn't here; the files are in {self.workspace}") from None
+
+
+class Run:
+    """A run that may still go on. Iterate over it for its events as they come; await it for its result."""
+
+    def __init__(self, run_id: str, store: Store) -> None:
+        self.run_id = run_id
+        self._store = store
+        self._changed = threading.Condition()
+        self._state = "preparing"
+        self._health = "ok"
+        self._cancel_wanted = asyncio.Event()
+        self._future: concurrent.futures.Future[RunResult] | None = None
+
+    @property
+    def state(self) -> str:
+        """Return `preparing`, `starting`, `running`, `checking`, `collecting` or `done`."""
+        return self._state
+
+    @property
+    def health(self) -> str:
+        """Return `ok`, `slow` (long silence) or `rate_limited`."""
+        return self._health
+
+    @property
+    def events(self) -> Events:
+        """Return the events so far."""
+        return Events(self._store, self.run_id)
+
+    @property
+    def done(self) -> bool:
+        """Return whether it has ended."""
+        return self._future is not None and self._future.done()
+
+    def result(self) -> RunResult:
+        """Wait for the end and return the result. Ctrl-C cancels the run.
+
+        Raises
+        ------
+        CcnbError
+            The infrastructure failed.
+        """
+        return _loop.wait(self._needed(), self.cancel)
+
+    def cancel(self) -> None:
+        """Ask for the end; the result then has the outcome `cancelled`."""
+        _loop.call(self._cancel_wanted.set)
+
+    def __iter__(self) -> Iterator[Event]:
+        after = -1
+        while True:
+            over = self.done
+            for event in self._store.events(self.run_id, after=after):
+                after = event.offset
+                yield event
+            if over:
+                return
+            with self._changed:
+                self._changed.wait(_LOOK_S)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        after = -1
+        while True:
+            over = self.done
+            for event in self._store.events(self.run_id, after=after):
+                after = event.offset
+                yield event
+            if over:
+                return
+            await asyncio.sleep(_LOOK_S / 5)
+
+    def __await__(self) -> Generator[Any, None, RunResult]:
+        return _loop.bridge(self._needed()).__await__()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id} {self._state}>"
+
+    def _needed(self) -> concurrent.futures.Future[RunResult]:
+        assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101
+        return self._future
+
+    def _set(self, *, state: str | None = None, health: str | None = None) -> None:
+        self._state, self._health = state or self._state, health or self._health
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,144 @@
+"""How a run ended: the outcome and the error, from everything that is known.
+
+Neither the result's subtype nor the exit code is enough by itself: an API that refused is
+`subtype: "success"` with `is_error`, an interrupt exits with 0, a denied tool is no error at all
+(observed with Claude Code 2.1.330).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ccnb.results import ErrorInfo
+from ccnb.stream import Tally
+
+NEXT_ACTIONS = {
+    "authentication_failed": "check the credential, or run `claude setup-token` for a new one",
+    "not_logged_in": "run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN, or use --api script:demo",
+    "billing_error": "look at the account's billing",
+    "rate_limit": "wait, or run fewer at once",
+    "overloaded": "try again later",
+    "server_error": "try again later",
+    "model_not_found": "name a model that the account can use",
+    "invalid_request": "look at the last events of the run",
+    "out_of_memory": "give the place more with memory_mb",
+    "agent_missing": "use the project's own image, or run `ccnb doctor`",
+    "root_refused": "run as a user other than root",
+    "setup_failed": "mend the set-up command",
+    "place_lost": "run it again",
+    "wedged": "run it again, or raise stall_s",
+    "timeout": "raise timeout_s, or ask for less",
+    "max_turns": "raise max_turns",
+    "budget": "raise budget_usd",
+}
+
+_KIND_BY_STATUS = {
+    401: "authentication_failed",
+    403: "authentication_failed",
+    404: "model_not_found",
+    429: "rate_limit",
+    529: "overloaded",
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the place says of the agent's end."""
+
+    exit_code: int | None = None
+    """`None` when the place vanished before it could tell."""
+    reason: str = "exit"
+    """`exit`, `timeout`, `cancelled`, `wedged`, `refused` (the API), `after_result` (a hang)."""
+    stderr: str = ""
+    """The end of the agent's standard error, redacted."""
+    setup_code: int = 0
+    out_of_memory: bool = False
+    detail: str = ""
+    """What the engine says of a place that vanished."""
+
+
+def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
+    """Return the outcome and, unless it is success, the error."""
+    if ending.setup_code:
+        return "infrastructure", error("setup_failed", f"the set-up command ended with {ending.setup_code}")
+    if tally.result is None:
+        return _without_result(tally, ending)
+    return _with_result(tally, ending, tally.result.raw)
+
+
+def error(kind: str, message: str, api_status: int | None = None) -> ErrorInfo:
+    """Return an error with the next action that its kind asks for."""
+    return ErrorInfo(kind, message, NEXT_ACTIONS.get(kind, ""), api_status)
+
+
+def _without_result(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
+    match ending.reason:
+        case "timeout":
+            return "timeout", error("timeout", "the agent did not end within its time limit")
+        case "cancelled":
+            return "cancelled", error("cancelled", "the run was cancelled")
+        case "wedged":
+            return "wedged", error("wedged", "the agent fell silent")
+        case "refused":
+            status = tally.retry_status
+            return "infrastructure", error(
+                "authentication_failed", f"the API refused the credential ({status})", status
+            )
+    if ending.out_of_memory:
+        return "agent_error", error("out_of_memory", "the place ran out of memory")
+    if ending.exit_code is None:
+        detail = f": {ending.detail}" if ending.detail else ""
+        return "lost", error("place_lost", f"the place vanished before the agent had ended{detail}")
+    return _crashed(ending, ending.exit_code)
+
+
+def _crashed(ending: Ending, code: int) -> tuple[str, ErrorInfo]:
+    last = next((line for line in reversed(ending.stderr.splitlines()) if line.strip()), "")
+    said = f": {last.strip()}" if last else ""
+    if code in (126, 127):
+        return "infrastructure", error("agent_missing", f"no claude could be run in the place{said}")
+    if "cannot be used with root" in ending.stderr:
+        return "infrastructure", error("root_refused", f"the agent refused to start{said}")
+    return "agent_error", error("crashed", f"the agent ended with {code} and gave no result{said}")
+
+
+def _with_result(tally: Tally, ending: Ending, raw: Any) -> tuple[str, ErrorInfo | None]:
+    subtype, terminal = raw.get("subtype"), raw.get("terminal_reason")
+    message = _message(raw)
+    if subtype == "error_max_turns" or terminal == "max_turns":
+        return "max_turns", error("max_turns", message or "the agent used up its turns")
+    if subtype == "error_max_budget_usd" or terminal == "budget_exhausted":
+        return "budget", error("budget", message or "the agent used up its budget")
+    if _refused_by_api(raw):
+        return "infrastructure", _api_error(tally, raw, message)
+    if ending.reason == "cancelled" and (subtype != "success" or raw.get("is_error")):
+        return "cancelled", error("cancelled", "the run was cancelled")
+    if subtype != "success" or raw.get("is_error"):
+        return "agent_error", error(str(terminal or subtype), message or "the agent reports an error")
+    if ending.reason == "exit" and ending.exit_code:
+        return "agent_error", error("exit_code", f"the agent ended with {ending.exit_code} after its result")
+    return "success", None
+
+
+def _refused_by_api(raw: Any) -> bool:
+    if raw.get("terminal_reason") == "api_error" or raw.get("api_error_status"):
+        return bool(raw.get("is_error"))
+    # Older agents name no terminal reason: an error called success is the API's.
+    return bool(raw.get("is_error")) and raw.get("subtype") == "success" and "terminal_reason" not in raw
+
+
+def _api_error(tally: Tally, raw: Any, message: str) -> ErrorInfo:
+    status = raw.get("api_error_status")
+    status = status if isinstance(status, int) else None
+    kind = tally.api_error or _KIND_BY_STATUS.get(status or 0, "api_error")
+    if status is None and "Not logged in" in message:
+        kind = "not_logged_in"
+    return error(kind, message or f"the API answered {status}", status)
+
+
+def _message(raw: Any) -> str:
+    errors = raw.get("errors")
+    if isinstance(errors, list) and errors:
+        return "; ".join(str(e) for e in errors)
+    return str(raw.get("result") or "")

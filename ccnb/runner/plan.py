@@ -1,0 +1,149 @@
+"""From a spec to all that a mode needs: the run folder's files, the agent's command, its environment."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from ccnb import claude, credentials
+from ccnb.errors import SpecError
+from ccnb.gateway import process as gateway
+from ccnb.gateway import registration
+from ccnb.mode.base import Image, Layout, Mode, Plan
+from ccnb.redact import Secret
+from ccnb.runner.workspace import SENTINEL
+from ccnb.spec import RunSpec
+from ccnb.store import RunFolder, Store
+
+_SCRIPTED_TOOLS = ("Bash", "Edit", "Read", "Write")
+
+_KEPT_FOR_US_S = 0
+"""How long a place lingers after its end when all that it made lies on this machine already."""
+
+
+def store_id(store: Store) -> str:
+    """Return the label by which a store's places are told from those of another."""
+    return hashlib.sha256(str(store.home.resolve()).encode()).hexdigest()[:12]
+
+
+def lifetime_s(spec: RunSpec) -> float:
+    """Return how long after its start a run can be there at all, by its own limits."""
+    return 3 * spec.timeout_s + spec.keep_s + 600
+
+
+def needs_gateway(spec: RunSpec) -> bool:
+    """Return whether the agent's model is reached through the gateway."""
+    return spec.api_source != "live"
+
+
+def check_api(spec: RunSpec) -> None:
+    """See that the model can be reached, before anything is made.
+
+    Raises
+    ------
+    CredentialError, SpecError
+    """
+    if spec.api_source in ("record", "replay"):
+        raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
+    if spec.auth not in (None, "env"):
+        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
+    if needs_gateway(spec):
+        return
+    if spec.network == "none":
+        raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
+    credentials.find()
+
+
+def model_access(spec: RunSpec, store: Store, run_id: str, layout: Layout, until: float) -> dict[str, Secret]:
+    """Return the variables that let the agent ask its model; the gateway is told of the run.
+
+    Exactly one credential is among them.
+    """
+    if needs_gateway(spec):
+        leave = registration.register(
+            store.home, run_id, api=spec.api, workspace=layout.workspace, until=until
+        )
+        return {"ANTHROPIC_API_KEY": Secret(leave.key)}
+    found = credentials.find()
+    return {found.variable: found.value}
+
+
+def environment(
+    spec: RunSpec, layout: Layout, api_socket: Path | None, access: dict[str, Secret]
+) -> dict[str, str]:
+    """Return the environment of everything in the place, secrets in the clear."""
+    env = {
+        "HOME": f"{layout.inside}/home",
+        "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
+        **claude.QUIET,
+    }
+    if api_socket is not None:
+        # A plain process sees the socket where it is.
+        env |= {"ANTHROPIC_UNIX_SOCKET": layout.api_socket or str(api_socket), "ANTHROPIC_BASE_URL": "http://localhost"}
+    env |= {name: value.reveal() for name, value in access.items()}
+    return env | {n: v.reveal() if isinstance(v, Secret) else v for n, v in spec.env.items()}
+
+
+def agent_command(spec: RunSpec, image: Image) -> list[str]:
+    """Return the agent's command. Permissions are skipped in an isolated place only, unless asked for."""
+    if image.isolated or spec.permission_mode:
+        return claude.argv(spec, spec.permission_mode or claude.BYPASS)
+    if needs_gateway(spec) and not spec.allowed_tools:
+        # What a script asks for is known before it runs.
+        spec = replace(spec, allowed_tools=_SCRIPTED_TOOLS)
+    return claude.argv(spec, "acceptEdits")
+
+
+def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
+    """Write the run folder's inner part: supervisor, prompt, commands, the sentinel's twin."""
+    inside = folder.inside
+    for name in ("home", "config"):
+        (inside / name).mkdir(exist_ok=True, mode=0o700)
+    (inside / "supervisor.sh").write_bytes(files("ccnb").joinpath("data", "supervisor.sh").read_bytes())
+    (inside / "prompt").write_text(spec.prompt)
+    for name, command in (("setup", spec.setup), ("check", spec.check)):
+        if command:
+            (inside / name).write_text(command + "\n")
+    (inside / "sentinel").touch()
+    (workspace / SENTINEL).touch()
+
+
+def make_plan(
+    *,
+    run_id: str,
+    store: Store,
+    spec: RunSpec,
+    mode: Mode,
+    image: Image,
+    workspace: Path,
+    access: dict[str, Secret],
+    archive: bool,
+) -> Plan:
+    """Return the plan of a place."""
+    folder = store.folder(run_id)
+    layout = mode.layout(folder, workspace, image)
+    socket = gateway.meeting(store.home).socket if needs_gateway(spec) else None
+    keep_s = math.ceil(spec.keep_s) if spec.keep or archive else _KEPT_FOR_US_S
+    supervisor = [
+        f"{layout.inside}/supervisor.sh",
+        layout.inside,
+        layout.workspace,
+        str(math.ceil(spec.timeout_s)),
+        str(keep_s),
+    ]
+    return Plan(
+        run_id=run_id,
+        store_id=store_id(store),
+        spec=spec,
+        image=image,
+        folder=folder,
+        workspace=workspace,
+        layout=layout,
+        command=[*supervisor, *agent_command(spec, image)],
+        env=environment(spec, layout, socket, access),
+        api_folder=socket.parent if socket else None,
+        archive=archive,
+    )

@@ -1,0 +1,220 @@
+"""What a run changed: the workspace before and after, in a private git folder, never the person's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ccnb.errors import CcnbError, SpecError
+from ccnb.results import FileChange
+from ccnb.store import RunFolder
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""Git's name for a folder with nothing in it, known to every git."""
+
+SENTINEL = ".ccnb-sentinel"
+
+_CHANGES = {"A": "made", "D": "removed"}
+_RUN_BY_THEMSELVES = (
+    ".envrc",
+    ".mcp.json",
+    ".pre-commit-config.yaml",
+    ".claude/",
+    ".devcontainer/",
+    ".git/config",
+    ".git/hooks/",
+    ".githooks/",
+    ".husky/",
+    ".idea/",
+    ".vscode/",
+)
+_GIT_WATCHED = (".git/config", ".git/hooks")
+_CONFIG = """[core]
+\trepositoryformatversion = 0
+\tbare = false
+\tautocrlf = false
+\tlooseCompression = 1
+\thooksPath = /dev/null
+\tfsmonitor = false
+\tuntrackedCache = false
+[gc]
+\tauto = 0
+"""
+
+
+def check(path: str | None) -> None:
+    """See that a named workspace is a folder.
+
+    Raises
+    ------
+    SpecError
+    """
+    if path is None:
+        return
+    if not Path(path).exists():
+        raise SpecError(f"workspace {path} isn't there; make it, or name another folder")
+    if not Path(path).is_dir():
+        raise SpecError(f"workspace {path} is a file; name a folder")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise SpecError(f"workspace {path} can't be read by you; name another folder")
+
+
+def make(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
+    """Return the folder that the agent will work in: a named one, a copy of it, or a fresh one."""
+    if named is not None and not copy:
+        return Path(named)
+    if named is not None and not folder.workspace.exists():
+        shutil.copytree(named, folder.workspace, symlinks=True)
+    folder.workspace.mkdir(exist_ok=True)
+    return folder.workspace
+
+
+def snapshot(folder: RunFolder, workspace: Path) -> str:
+    """Keep the workspace as it is now and return its tree's name. Ignored files are left out.
+
+    Raises
+    ------
+    CcnbError
+        git failed; the message has its words.
+    """
+    with os.scandir(workspace) as entries:
+        if not any(entries):
+            return EMPTY_TREE
+    _init(folder)
+    _git(folder, workspace, "add", "--all", "--ignore-errors", tolerant=True)
+    return _git(folder, workspace, "write-tree").decode().strip()
+
+
+def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]:
+    """Return the files that were made, changed or removed since a snapshot."""
+    _init(folder)
+    _git(folder, workspace, "add", "--all", "--ignore-errors", tolerant=True)
+    raw = _git(folder, workspace, "diff-index", "--cached", "--raw", "-z", "--no-renames", before)
+    fields = raw.decode(errors="surrogateescape").split("\0")
+    found = []
+    for meta, path in zip(fields[::2], fields[1::2], strict=False):
+        change = _CHANGES.get(meta.rsplit(" ", 1)[-1], "changed")
+        found.append(_change(workspace, path, change))
+    return found
+
+
+def patch(folder: RunFolder, workspace: Path, before: str) -> Path:
+    """Write the changes since a snapshot, as `changes` saw them, to the run's patch file."""
+    if not folder.patch.exists():
+        _init(folder)
+        scratch = folder.patch.with_suffix(".new")
+        options = ("diff", "--cached", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
+        with scratch.open("wb") as file:
+            _git(folder, workspace, *options, before, output=file.fileno())
+        scratch.replace(folder.patch)
+    return folder.patch
+
+
+def apply(patch_file: Path, target: Path) -> None:
+    """Apply a patch to a folder, all of it or nothing.
+
+    Raises
+    ------
+    CcnbError
+        It doesn't fit; the message has git's words.
+    """
+    if patch_file.stat().st_size == 0:
+        return
+    # git takes no folder above for its repository: paths in the patch begin at the target.
+    env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(target.parent)}
+    command = ["git", "apply", "--binary", "--whitespace=nowarn", str(patch_file)]
+    done = subprocess.run(command, cwd=target, env=env, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CcnbError(f"the patch doesn't fit {target} ({said}); apply {patch_file} by hand")
+
+
+def git_state(workspace: Path) -> dict[str, str]:
+    """Return digests of what in `.git` runs by itself, which no patch shows."""
+    return {
+        str(path.relative_to(workspace)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in _git_watched(workspace)
+    }
+
+
+def planted(workspace: Path, before: dict[str, str]) -> list[FileChange]:
+    """Return what was made or changed in `.git` since `git_state` and runs by itself."""
+    after = git_state(workspace)
+    return [
+        _change(workspace, path, "changed" if path in before else "made")
+        for path, digest in after.items()
+        if before.get(path) != digest
+    ]
+
+
+def _git_watched(workspace: Path) -> Iterator[Path]:
+    for name in _GIT_WATCHED:
+        path = workspace / name
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.is_file() and not file.is_symlink() and file.suffix != ".sample":
+                yield file
+
+
+def _change(workspace: Path, path: str, change: str) -> FileChange:
+    try:
+        size = (workspace / path).lstat().st_size
+    except OSError:
+        size = 0
+    by_itself = change != "removed" and any(
+        path == name or (name.endswith("/") and (path.startswith(name) or f"/{name}" in path))
+        for name in _RUN_BY_THEMSELVES
+    )
+    return FileChange(path, change, size, by_itself)
+
+
+def _init(folder: RunFolder) -> None:
+    """Make the private git folder; by hand, since a process more would be paid for by every run."""
+    place = folder.path / "git"
+    if place.exists():
+        return
+    (place / "objects").mkdir(parents=True, mode=0o700)
+    (place / "refs").mkdir()
+    (place / "info").mkdir()
+    (place / "HEAD").write_text("ref: refs/heads/main\n")
+    (place / "config").write_text(_CONFIG)
+    (place / "info" / "exclude").write_text(f"/{SENTINEL}\n")
+    # Bytes as they are: no filter, no line ends, whatever the workspace's own attributes ask for.
+    (place / "info" / "attributes").write_text("* -text -filter -ident -working-tree-encoding\n")
+
+
+def _git(
+    folder: RunFolder,
+    workspace: Path,
+    *arguments: str,
+    output: int = subprocess.PIPE,
+    tolerant: bool = False,
+) -> bytes:
+    place = folder.path / "git"
+    command = ["git", f"--git-dir={place}", f"--work-tree={workspace}", *arguments]
+    env = {**_clean_environment(), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    done = subprocess.run(
+        command, cwd=workspace, env=env, stdout=output, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode and not tolerant:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CcnbError(f"git {arguments[0]} failed in {workspace}: {said}; the files themselves are kept")
+    return done.stdout or b""
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def tail(path: Path, size: int) -> bytes:
+    """Return the end of a file; nothing where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - size))
+            return file.read()
+    except OSError:
+        return b""
+

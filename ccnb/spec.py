@@ -1,0 +1,217 @@
+"""What to run: one frozen value, checked when it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from ccnb.errors import SpecError, did_you_mean
+from ccnb.redact import Secret
+
+TEST_PROMPT = (
+    "Create a file named hello.txt in the current folder that holds the single line "
+    "'Hello from Claude Code', then read it back and tell me what it says."
+)
+"""What `ccnb run` asks for when no prompt is given."""
+
+PERMISSION_MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")
+"""Claude Code's own words (`claude --help`, 2.1)."""
+
+AUTHS = ("env", "gateway", "host", "secret")
+NETWORKS = ("open", "none")
+ISOLATIONS = ("auto", "none")
+API_SOURCES = ("live", "script", "record", "replay")
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One task for the agent, with its limits.
+
+    Raises
+    ------
+    SpecError
+        A field has a value that can't be used; the message names the field.
+    """
+
+    prompt: str
+    """What the agent is asked to do; any length."""
+    mode: str = "auto"
+    """`docker`, `podman`, `local`, ... or `auto`: the strongest local isolation that is ready."""
+    model: str | None = None
+    """A model's name or alias; `None` is the agent's own default, which depends on the credential."""
+    workspace: str | None = None
+    """The folder that the agent works in; `None` makes a fresh one, kept with the run."""
+    copy: bool = False
+    """Work on a copy of the workspace; the changes come back with `RunResult.apply`."""
+    api: str = "live"
+    """`live`, or `script:NAME-or-FILE` for the scripted model."""
+    auth: str | None = None
+    """How the credential reaches the agent; `None` is the mode's default."""
+    network: str = "open"
+    """`open`, or `none`: no interface but loopback in the place."""
+    setup: str | None = None
+    """A shell command that runs in the workspace before the agent."""
+    check: str | None = None
+    """A shell command that runs in the workspace after the agent; exit code 0 means the work is good."""
+    timeout_s: float = 1800.0
+    """The longest that the agent may work."""
+    stall_s: float = 900.0
+    """Silence of the agent after which it is taken for wedged."""
+    max_turns: int | None = None
+    budget_usd: float | None = None
+    env: Mapping[str, str | Secret] = dataclasses.field(default_factory=dict)
+    """Variables for set-up, agent and check; wrap a value in `Secret` to keep it out of every output."""
+    permission_mode: str | None = None
+    """Claude's own setting; `None` is `bypassPermissions` in an isolated place, else `acceptEdits`."""
+    allowed_tools: tuple[str, ...] = ()
+    disallowed_tools: tuple[str, ...] = ()
+    system_prompt: str | None = None
+    append_system_prompt: str | None = None
+    resume: str | None = None
+    """A session id of Claude's to go on with."""
+    extra_args: tuple[str, ...] = ()
+    """More arguments for `claude`, as they are."""
+    image: str | None = None
+    """The container image; `None` is the project's own."""
+    cpus: float | None = None
+    memory_mb: int | None = None
+    max_processes: int = 1024
+    isolation: str = "auto"
+    """`none` lets mode `local` run a real model in a plain process, with no wall around it."""
+    keep: bool = False
+    """Leave the place running after the end, for `ccnb shell`."""
+    keep_s: float = 86_400.0
+    """How long a place outlives the agent when nobody takes it away."""
+
+    def __post_init__(self) -> None:
+        for name in ("allowed_tools", "disallowed_tools", "extra_args"):
+            object.__setattr__(self, name, _strings(name, getattr(self, name)))
+        object.__setattr__(self, "env", dict(self.env))
+        if self.workspace is not None:
+            object.__setattr__(self, "workspace", str(Path(self.workspace).expanduser().absolute()))
+        _check(self)
+
+    @property
+    def api_source(self) -> str:
+        """Return the word before the colon of `api`."""
+        return self.api.partition(":")[0]
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """Return the secret values of `env`."""
+        return [v for v in self.env.values() if isinstance(v, Secret)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON value; a secret stands there by name only."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["env"] = {k: {"secret": True} if isinstance(v, Secret) else v for k, v in self.env.items()}
+        return {"version": _VERSION} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a spec from what `to_dict` gave, in this version or an older one.
+
+        A secret comes back as a mask: what was never written can't be read.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {k: v for k, v in data.items() if k in known}
+        env = values.get("env", {})
+        values["env"] = {k: Secret("(withheld)") if isinstance(v, dict) else v for k, v in env.items()}
+        return cls(**values)
+
+    @classmethod
+    def make(cls, prompt: str, options: Mapping[str, Any]) -> Self:
+        """Make a spec from loose options; an unknown one is an error that names the nearest.
+
+        Raises
+        ------
+        SpecError
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in options:
+            if name not in known:
+                near = did_you_mean(name, known) or "; help(ccnb.run) lists them"
+                raise SpecError(f"unknown option {name!r}{near}")
+        return cls(prompt=prompt, **options)
+
+    def fingerprint(self) -> str:
+        """Return a digest that is the same for specs that ask for the same thing."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _strings(name: str, value: Any) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(v, str) and v for v in values):
+        raise SpecError(f"{name} must be a list of non-empty strings, not {value!r}")
+    return values
+
+
+def _check(spec: RunSpec) -> None:
+    if not isinstance(spec.prompt, str) or not spec.prompt.strip():
+        raise SpecError("prompt is empty; say what the agent should do")
+    for name in ("mode", "model", "auth", "setup", "check", "system_prompt", "append_system_prompt", "image"):
+        value = getattr(spec, name)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise SpecError(f"{name} must be a non-empty string, not {value!r}")
+    for name in ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd"):
+        _positive(name, getattr(spec, name), (int, float))
+    for name in ("max_turns", "memory_mb", "max_processes"):
+        _positive(name, getattr(spec, name), (int,))
+    _one_of("permission_mode", spec.permission_mode, PERMISSION_MODES)
+    _one_of("auth", spec.auth, AUTHS)
+    _one_of("network", spec.network, NETWORKS)
+    _one_of("isolation", spec.isolation, ISOLATIONS)
+    _check_api(spec.api)
+    _check_env(spec.env)
+    if spec.resume is not None:
+        _check_session(spec.resume)
+    if spec.copy and spec.workspace is None:
+        raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
+
+
+def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:
+    if value is None:
+        return
+    kind = "a whole number" if types == (int,) else "a number"
+    number = isinstance(value, types) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise SpecError(f"{name} must be {kind} above zero, not {value!r}")
+
+
+def _one_of(name: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        near = did_you_mean(str(value), known)
+        raise SpecError(f"{name} must be one of {', '.join(known)}, not {value!r}{near}")
+
+
+def _check_api(api: Any) -> None:
+    source, _, name = str(api).partition(":")
+    _one_of("api", source, API_SOURCES)
+    if (source == "live") == bool(name):
+        raise SpecError(f"api must be 'live' or SOURCE:NAME such as 'script:demo', not {api!r}")
+
+
+def _check_env(env: Mapping[Any, Any]) -> None:
+    for name, value in env.items():
+        if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
+            raise SpecError(f"env has {name!r}, which is no variable's name; use letters, digits and _")
+        if not isinstance(value, str | Secret) or (isinstance(value, str) and "\0" in value):
+            raise SpecError(f"env[{name!r}] must be a string or a Secret without NUL bytes")
+
+
+def _check_session(session: str) -> None:
+    try:
+        UUID(session)
+    except (ValueError, AttributeError, TypeError):
+        raise SpecError(f"resume must be a session id of Claude's (a UUID), not {session!r}") from None

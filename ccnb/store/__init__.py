@@ -1,0 +1,7 @@
+"""Runs on disk: one SQLite file, and a folder for each run beside it."""
+
+from ccnb.store.database import Progress, RunRow, Store
+from ccnb.store.events import Events
+from ccnb.store.folders import FollowerLock, RunFolder, home
+
+__all__ = ["Events", "FollowerLock", "Progress", "RunFolder", "RunRow", "Store", "home"]

@@ -1,0 +1,340 @@
+"""The SQLite file: runs, their events, and the places they live in."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ccnb.errors import RunNotFoundError, StoreError
+from ccnb.results import Event, RunRecord
+from ccnb.spec import RunSpec
+from ccnb.store.folders import RunFolder, home
+from ccnb.store.schema import migrate
+
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph"}
+_BATCH = 500
+
+
+@dataclass
+class Progress:
+    """What a process that attaches to a run must know to go on where another one stopped."""
+
+    marks: dict[str, float] = field(default_factory=dict)
+    """Unix seconds at which each phase ended."""
+    conditions: dict[str, Any] = field(default_factory=dict)
+    attempted: bool = False
+    """A place may have been made, even if none is written down."""
+    baseline: str | None = None
+    """The workspace before the agent, as a tree of the run's private git folder."""
+    warnings: list[str] = field(default_factory=list)
+    stop_reason: str | None = None
+    """Why we asked the agent to end: `cancelled`, `wedged`, `refused`, `after_result`."""
+    archive: bool = False
+    """Files go in and out as archives, because the place can't see the caller's folders."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make it from JSON; keys that are not known are left."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in data.items() if k in names})
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the store knows it, finished or not."""
+
+    run_id: str
+    mode: str
+    state: str
+    outcome: str | None
+    created_at: datetime
+    ended_at: datetime | None
+    spec: RunSpec
+    progress: Progress
+    offset: int
+    digest: bytes
+    record: RunRecord | None
+    folder: RunFolder
+
+
+class Store:
+    """All runs of one home. Safe to use from several threads and processes at once.
+
+    Raises
+    ------
+    StoreError
+        From any method: the file can't be read or written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.home = path or home()
+        self._file = self.home / "ccnb.sqlite3"
+        self._threads = threading.local()
+
+    def folder(self, run_id: str) -> RunFolder:
+        """Return where the run's files lie."""
+        return RunFolder(self.home / "runs" / run_id)
+
+    def add_run(self, run_id: str, spec: RunSpec, progress: Progress) -> None:
+        """Write down a run before anything of it is made."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO runs (run_id, mode, state, created_at, spec, fingerprint, progress)"
+                " VALUES (?, ?, 'preparing', ?, ?, ?, ?)",
+                (
+                    run_id,
+                    spec.mode,
+                    time.time(),
+                    json.dumps(spec.to_dict()),
+                    spec.fingerprint(),
+                    json.dumps(asdict(progress)),
+                ),
+            )
+
+    def set_state(self, run_id: str, state: str, progress: Progress) -> None:
+        """Write down how far the run is."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = ?, progress = ? WHERE run_id = ?",
+                (state, json.dumps(asdict(progress)), run_id),
+            )
+
+    def append(
+        self, run_id: str, events: Sequence[tuple[Event, str]], offset: int, digest: bytes
+    ) -> None:
+        """Add events and the offset up to which the output is in, in one transaction."""
+        with self._transaction() as db:
+            (run,) = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            db.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_columns(run, event, kept) for event, kept in events),
+            )
+            db.execute("UPDATE runs SET offset = ?, digest = ? WHERE run = ?", (offset, digest, run))
+
+    def finish(self, record: RunRecord, progress: Progress) -> None:
+        """Write down the finished run."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = 'done', outcome = ?, ended_at = ?, record = ?, progress = ?"
+                " WHERE run_id = ?",
+                (
+                    record.outcome,
+                    time.time(),
+                    json.dumps(record.to_dict()),
+                    json.dumps(asdict(progress)),
+                    record.run_id,
+                ),
+            )
+
+    def update_record(self, record: RunRecord) -> None:
+        """Write a finished run's record anew."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET record = ? WHERE run_id = ?",
+                (json.dumps(record.to_dict()), record.run_id),
+            )
+
+    def run(self, run_id: str) -> RunRow:
+        """Return a run by its id, or by a part of it that only one has.
+
+        Raises
+        ------
+        RunNotFoundError
+        """
+        rows = self._rows("WHERE run_id = ?", (run_id,))
+        if not rows:
+            pattern = "%" + run_id.replace("%", "").replace("_", "") + "%"
+            rows = self._rows("WHERE run_id LIKE ? ORDER BY created_at DESC LIMIT 2", (pattern,))
+        if len(rows) != 1 or not run_id:
+            what = "no run has" if not rows else "more than one run has"
+            raise RunNotFoundError(f"{what} the id {run_id!r}; `ccnb runs` lists them")
+        return rows[0]
+
+    def runs(
+        self,
+        *,
+        state: str | None = None,
+        mode: str | None = None,
+        outcome: str | None = None,
+        fingerprint: str | None = None,
+        before: float | None = None,
+        limit: int = -1,
+    ) -> list[RunRow]:
+        """Return runs, the latest first. `before` is the creation's upper limit in unix seconds."""
+        wanted = {"state": state, "mode": mode, "outcome": outcome, "fingerprint": fingerprint}
+        terms = [f"{name} = ?" for name, value in wanted.items() if value is not None]
+        values: list[Any] = [value for value in wanted.values() if value is not None]
+        if before is not None:
+            terms.append("created_at < ?")
+            values.append(before)
+        where = f"WHERE {' AND '.join(terms)}" if terms else ""
+        return self._rows(f"{where} ORDER BY created_at DESC, run DESC LIMIT ?", (*values, limit))
+
+    def remove(self, run_id: str) -> None:
+        """Remove a run, its events and its folder."""
+        self.folder(run_id).remove()
+        with self._transaction() as db:
+            db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+
+    def add_place(self, run_id: str, mode: str, place: Mapping[str, Any]) -> None:
+        """Write down a place as soon as it is there; what the run had before is replaced."""
+        with self._transaction() as db:
+            (run,) = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            db.execute("DELETE FROM places WHERE run = ?", (run,))
+            db.execute(
+                "INSERT INTO places (run, mode, place, created_at) VALUES (?, ?, ?, ?)",
+                (run, mode, json.dumps(dict(place)), time.time()),
+            )
+
+    def place(self, run_id: str) -> dict[str, Any] | None:
+        """Return the run's place, unless it has none or it was removed."""
+        row = self._db.execute(
+            "SELECT place FROM places JOIN runs USING (run) WHERE run_id = ? AND removed_at IS NULL",
+            (run_id,),
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_place_removed(self, run_id: str) -> None:
+        """Write down that the run's place is gone."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE places SET removed_at = ? WHERE run = (SELECT run FROM runs WHERE run_id = ?)",
+                (time.time(), run_id),
+            )
+
+    def count_events(self, run_id: str) -> int:
+        """Return how many events the run has so far."""
+        row = self._db.execute(
+            "SELECT count(*) FROM events WHERE run = (SELECT run FROM runs WHERE run_id = ?)", (run_id,)
+        ).fetchone()
+        return int(row[0])
+
+    def events(self, run_id: str, *, after: int = -1, limit: int = -1, skip: int = 0) -> Iterator[Event]:
+        """Yield events in order: those whose offset is above `after`; never all of them in memory."""
+        query = (
+            "SELECT offset, arrived_at, type, subtype, raw FROM events"
+            " WHERE run = (SELECT run FROM runs WHERE run_id = ?) AND offset > ?"
+            " ORDER BY offset LIMIT ? OFFSET ?"
+        )
+        while limit:
+            size = _BATCH if limit < 0 else min(limit, _BATCH)
+            rows = self._db.execute(query, (run_id, after, size, skip)).fetchall()
+            for offset, arrived_at, kind, subtype, raw in rows:
+                at = datetime.fromtimestamp(arrived_at, UTC)
+                yield Event(kind, subtype, at, offset, json.loads(raw))
+            if len(rows) < size:
+                return
+            after, skip, limit = rows[-1][0], 0, limit - size if limit > 0 else limit
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if connection := getattr(self._threads, "connection", None):
+            connection.close()
+            del self._threads.connection
+
+    def _rows(self, where: str, values: Sequence[Any]) -> list[RunRow]:
+        rows = self._db.execute(
+            "SELECT run_id, mode, state, outcome, created_at, ended_at, spec, progress, offset, digest,"
+            f" record FROM runs {where}",
+            values,
+        ).fetchall()
+        return [self._row(*row) for row in rows]
+
+    def _row(self, run_id: str, mode: str, state: str, outcome: str | None, *rest: Any) -> RunRow:
+        created_at, ended_at, spec, progress, offset, digest, record = rest
+        return RunRow(
+            run_id=run_id,
+            mode=mode,
+            state=state,
+            outcome=outcome,
+            created_at=datetime.fromtimestamp(created_at, UTC),
+            ended_at=datetime.fromtimestamp(ended_at, UTC) if ended_at else None,
+            spec=RunSpec.from_dict(json.loads(spec)),
+            progress=Progress.from_dict(json.loads(progress)),
+            offset=offset,
+            digest=digest,
+            record=RunRecord.from_dict(json.loads(record)) if record else None,
+            folder=self.folder(run_id),
+        )
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._file.touch(mode=0o600)
+            db = sqlite3.connect(self._file, timeout=30.0, isolation_level=None)
+            # Shared memory, which WAL needs, does not work across machines.
+            wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
+            db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+            db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+            db.execute("PRAGMA foreign_keys = ON")
+            migrate(db)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the store {self._file} can't be opened ({error}); mend it, or set CCNB_HOME to another folder"
+            ) from error
+        return db
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
+            ) from error
+
+
+def _columns(run: int, event: Event, kept: str) -> tuple[Any, ...]:
+    use = next(iter(event.tool_uses), None) if event.type == "assistant" else None
+    result = next(iter(event.tool_results), None) if event.type == "user" else None
+    is_error = event.raw.get("is_error") if event.type == "result" else result and result.is_error
+    return (
+        run,
+        event.offset,
+        event.arrived_at.timestamp(),
+        event.at.timestamp(),
+        event.type,
+        event.subtype,
+        event.message_id,
+        event.parent_tool_use_id,
+        use.id if use else result and result.tool_use_id,
+        use.name if use else event.denied_tool,
+        None if is_error is None else int(bool(is_error)),
+        kept,
+    )
+
+
+def _file_system(path: Path) -> str:
+    """Return the type of the file system that holds a path; empty where the kernel doesn't say."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return ""
+    best = ("", "")
+    for line in mounts:
+        _, point, kind, *_ = line.split()
+        point = point.replace("\\040", " ")
+        if path.is_relative_to(point) and len(point) >= len(best[0]):
+            best = (point, kind)
+    return best[1]

@@ -1,0 +1,140 @@
+"""Where things lie: the store's home and the folder of each run."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import platformdirs
+
+from ccnb.errors import RunBusyError, StoreError
+
+
+def home() -> Path:
+    """Return the store's home: `CCNB_HOME`, else the user's data folder; made private if it is new.
+
+    Raises
+    ------
+    StoreError
+        It can't be made, or it is a file.
+    """
+    named = os.environ.get("CCNB_HOME")
+    path = Path(named).expanduser().absolute() if named else platformdirs.user_data_path("ccnb")
+    try:
+        (path / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise StoreError(
+            f"the store's folder {path} can't be used ({error.strerror}); set CCNB_HOME to another"
+        ) from error
+    return path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run. `inside` is the part of it that the place sees."""
+
+    path: Path
+
+    @property
+    def inside(self) -> Path:
+        """Return what is mounted in the place: the supervisor and all that it writes."""
+        return self.path / "inside"
+
+    @property
+    def workspace(self) -> Path:
+        """Return the run's own workspace: a fresh one, or the copy of a named one."""
+        return self.path / "workspace"
+
+    @property
+    def patch(self) -> Path:
+        """Return the file that holds the changes as a patch."""
+        return self.path / "changes.patch"
+
+    def make(self) -> None:
+        """Make the folders, private to the user."""
+        self.inside.mkdir(parents=True, mode=0o700, exist_ok=True)
+
+    def write_private(self, name: str, value: Any) -> None:
+        """Write a JSON value to a file that only the user can read, whole or not at all."""
+        scratch = self.path / f".{name}.new"
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(value, file)
+        scratch.replace(self.path / name)
+
+    def read_private(self, name: str) -> Any:
+        """Return what `write_private` wrote, or `None`."""
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+
+    def forget_private(self, name: str) -> None:
+        """Remove such a file."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove everything of the run."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class FollowerLock:
+    """Held by the one process that follows a run, for as long as it lives; the kernel lets go of it."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.path / "lock"
+        self._descriptor = -1
+
+    def acquire(self) -> Self:
+        """Take the lock.
+
+        Raises
+        ------
+        RunBusyError
+            Another living process has it.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            run_id = self._path.parent.name
+            raise RunBusyError(
+                f"run {run_id} is followed by another process; watch it with `ccnb attach {run_id}`"
+            ) from None
+        self._descriptor = descriptor
+        return self
+
+    def release(self) -> None:
+        """Let go; harmless when not held."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def held_elsewhere(self) -> bool:
+        """Return whether another living process has it."""
+        try:
+            probe = FollowerLock(RunFolder(self._path.parent)).acquire()
+        except RunBusyError:
+            return True
+        except FileNotFoundError:
+            return False
+        probe.release()
+        return False
+
+    def __enter__(self) -> Self:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,240 @@
+"""What every mode does, on real engines: the same suite for ours and for a third party's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import ccnb
+from ccnb import _loop
+from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
+from ccnb.store import Store
+
+DEMO = {"api": "script:demo", "check": "sh wordcount.sh sample.txt | grep -qx 6"}
+
+
+def run_until_clean(places, mode, prompt="Do it", **options):
+    """Run, and wait for the removal that goes on behind the result."""
+    result = ccnb.run(prompt, mode=mode, **options)
+    wait_for(lambda: places(mode) == [])
+    return result
+
+
+def wait_for(condition, limit_s=15.0):
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+def test_the_mode_says_that_it_is_ready_and_what_it_is(mode):
+    readiness = _loop.submit(get_mode(mode).probe()).result()
+    assert readiness.ready, readiness
+    assert readiness.version
+    assert set(readiness.facts) == {
+        "where",
+        "isolation",
+        "auth",
+        "workspace",
+        "state",
+        "cost",
+        "platform",
+    }
+
+
+def test_the_real_agent_does_the_demo_task(home, places, mode):
+    seen = []
+    result = run_until_clean(places, mode, "Write a word counter", on_event=seen.append, **DEMO)
+    assert (result.outcome, result.error) == ("success", None)
+    assert result.check.passed
+    assert {f.path for f in result.files} == {"sample.txt", "wordcount.sh"}
+    assert [e.raw for e in result.events] == [e.raw for e in seen]
+    assert sorted({e.offset for e in seen}) == [e.offset for e in seen]
+    assert result.num_turns == 6
+    assert len(result.calls) == 5
+    assert "6" in result.text
+    assert result.conditions["agent_version"]
+
+
+def test_the_phases_add_up_to_the_wall_time(home, places, mode, agent):
+    options = agent(mode, "init; sleep 0.3; result")
+    begun = time.time()
+    result = ccnb.run("Do it", setup="sleep 0.2", check="sleep 0.1", **options)
+    wall_s = time.time() - begun
+    assert result.timings.wall_s == pytest.approx(wall_s, abs=0.05)
+    assert result.timings.setup_s >= 0.2
+    assert result.timings.agent_s >= 0.3
+    assert result.timings.check_s >= 0.1
+
+
+def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, places, mode, agent, tmp_path):
+    (tmp_path / "old.txt").write_text("old\n")
+    commands = "init; mkdir made; echo new >made/new.txt; echo more >>old.txt; result"
+    result = run_until_clean(places, mode, workspace=str(tmp_path), **agent(mode, commands))
+    assert {(f.path, f.change) for f in result.files} == {("made/new.txt", "made"), ("old.txt", "changed")}
+    for path in (tmp_path, tmp_path / "made", tmp_path / "made/new.txt", tmp_path / "old.txt"):
+        assert path.stat().st_uid == os.getuid()
+        assert path.stat().st_gid == os.getgid()
+    assert "+more" in result.patch
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made", "old.txt"]
+
+
+def test_a_copy_leaves_the_original_until_it_is_applied(home, places, mode, agent, tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    commands = "init; echo b >>a.txt; echo c >c.txt; result"
+    result = run_until_clean(places, mode, workspace=str(tmp_path), copy=True, **agent(mode, commands))
+    assert (tmp_path / "a.txt").read_text() == "a\n"
+    result.apply()
+    assert (tmp_path / "a.txt").read_text() == "a\nb\n"
+    assert (tmp_path / "c.txt").read_text() == "c\n"
+
+
+def test_the_exit_code_and_the_last_words_of_an_agent_that_fails(home, places, mode, agent):
+    result = run_until_clean(places, mode, **agent(mode, "init; echo 'it broke' >&2; exit 7"))
+    assert (result.outcome, result.exit_code) == ("agent_error", 7)
+    assert "it broke" in result.error.message
+
+
+def test_set_up_runs_first_and_its_failure_ends_the_run(home, places, mode, agent):
+    fine = run_until_clean(places, mode, setup="echo 1 >made", **agent(mode, "init; cat made >&2; result"))
+    assert fine.outcome == "success"
+    bad = run_until_clean(places, mode, setup="exit 3", **agent(mode, "init; result"))
+    assert (bad.outcome, bad.error.kind, len(bad.events)) == ("infrastructure", "setup_failed", 0)
+
+
+def test_the_checks_verdict_is_apart_from_the_outcome(home, places, mode, agent):
+    result = run_until_clean(places, mode, check="echo no; exit 1", **agent(mode, "init; result"))
+    assert result.outcome == "success"
+    assert (result.check.passed, result.check.exit_code, result.check.output) == (False, 1, "no\n")
+
+
+def test_bytes_of_any_kind_come_through(home, places, mode, agent):
+    commands = (
+        "init; printf '{\"type\":\"x\",\"v\":\"\\377\\376\"}\\n'; "
+        "printf '{\"type\":\"big\",\"v\":\"'; head -c 10000000 /dev/zero | tr '\\0' a; printf '\"}\\n'; "
+        "result; printf '{\"type\":\"cut\"'"
+    )
+    result = run_until_clean(places, mode, **agent(mode, commands))
+    kinds = [e.type for e in result.events]
+    assert kinds == ["system", "x", "big", "result", "unparsed"]
+    assert result.events[1].raw["v"] == "\udcff\udcfe"
+    assert len(result.events[2].raw["v"]) == 10_000_000
+    assert result.events[4].raw["text"] == '{"type":"cut"'
+
+
+def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
+    commands = "init; say one; sleep 0.3; sed -i s/one/two/ /ccnb/out; result >>/ccnb/out"
+    result = run_until_clean(places, mode, **agent(mode, commands))
+    assert any("changed output" in warning for warning in result.warnings)
+    assert result.events[1].text == "one"
+
+
+def test_the_time_limit_ends_the_agent(home, places, mode, agent):
+    result = run_until_clean(places, mode, timeout_s=1, **agent(mode, "init; sleep 60; result"))
+    assert (result.outcome, result.error.kind) == ("timeout", "timeout")
+    assert result.timings.agent_s < 10
+
+
+def test_a_cancelled_run_keeps_what_it_had(home, places, mode, agent):
+    handle = ccnb.start("Do it", **agent(mode, "init; say hello; echo x >x.txt; sleep 60"))
+    wait_for(lambda: len(handle.events) == 2)
+    handle.cancel()
+    result = handle.result()
+    assert result.outcome == "cancelled"
+    assert [f.path for f in result.files] == ["x.txt"]
+    assert [e.text for e in result.events][1] == "hello"
+    wait_for(lambda: places(mode) == [])
+
+
+def test_a_hang_after_the_result_does_no_harm(home, places, mode, agent):
+    result = run_until_clean(places, mode, **agent(mode, "init; result; sleep 100"))
+    assert (result.outcome, result.error) == ("success", None)
+
+
+def test_silence_is_taken_for_a_wedge(home, places, mode, agent):
+    result = run_until_clean(places, mode, stall_s=2, **agent(mode, "init; sleep 100"))
+    assert result.outcome == "wedged"
+
+
+def test_a_kept_place_can_be_looked_into_until_it_is_swept(home, places, mode, agent):
+    result = ccnb.run("Do it", keep=True, **agent(mode, "init; echo hi >x.txt; result"))
+    place = Place.from_dict(Store(home).place(result.run_id))
+    looked = _loop.submit(get_mode(mode).exec(place, ["cat", "x.txt"])).result()
+    assert (looked.code, looked.output) == (0, b"hi\n")
+    assert [s.removed for s in ccnb.sweep()] == [False]
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+    assert places(mode) == []
+
+
+def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
+    commands = "init; cat /proc/net/dev >&2; result"
+    run = ccnb.run("Do it", network="none", check="tail -n +3 /proc/net/dev", **agent(mode, commands))
+    interfaces = [line.split(":")[0].strip() for line in run.check.output.splitlines()]
+    # Kernels show tunnels that are down and lead nowhere; nothing else.
+    assert [name for name in interfaces if "tun" not in name and "gre" not in name and "ip" not in name] in (
+        ["lo"],
+        ["lo", "sit0"],
+    )
+
+
+def test_the_agent_has_no_power_over_the_machine(home, places, mode, agent):
+    result = run_until_clean(
+        places, mode, check="id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status", **agent(mode, "result")
+    )
+    uid, *status = result.check.output.splitlines()
+    assert uid != "0"
+    values = dict(line.split(":\t") for line in status)
+    assert int(values["CapEff"], 16) == 0
+    assert values["NoNewPrivs"] == "1"
+
+
+def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, monkeypatch, tmp_path):
+    (tmp_path / "private.txt").write_text("mine")
+    result = run_until_clean(
+        places, mode, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
+    )
+    assert "mine" not in result.check.output
+    assert "HOME=/ccnb/home" in result.check.output
+
+
+def test_a_secret_shows_nowhere(home, places, mode, agent):
+    value = "hush-hush-\"quoted\"-4711"
+    options = agent(mode, 'init; sleep 1; printf \'{"type":"x","v":"%s"}\\n\' "$(printf %s "$KEY" | sed s/\\"/\\\\\\\\\\"/g)"; result')
+    options["env"]["KEY"] = ccnb.Secret(value)
+    handle = ccnb.start("Do it", keep=True, **options)
+    wait_for(lambda: handle.state == "running")
+    processes = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    result = handle.result()
+    assert "hush-hush" not in processes
+    assert result.events[1].raw["v"].count("[redacted]") == 1
+    assert "hush-hush" not in repr(result)
+    assert "hush-hush" not in str(result.to_dict())
+    for file in home.glob("ccnb.sqlite3*"):
+        assert b"hush-hush" not in file.read_bytes()
+    ccnb.sweep(older_than_s=0)
+
+
+def test_a_workspace_the_agent_cannot_write_in_is_said(home, places, mode, agent, tmp_path):
+    if os.getuid() == 0:
+        pytest.skip("root's folders are lent to the agent")
+    tmp_path.chmod(0o555)
+    with pytest.raises(ccnb.CcnbError, match="can't write"):
+        ccnb.run("Do it", workspace=str(tmp_path), **agent(mode, "result"))
+
+
+def test_what_runs_by_itself_is_pointed_out(home, places, mode, agent):
+    commands = "init; mkdir -p .git/hooks .vscode; echo x >.git/hooks/post-checkout; echo {} >.vscode/tasks.json; result"
+    result = run_until_clean(places, mode, **agent(mode, commands))
+    assert {f.path for f in result.files if f.runs_by_itself} == {".git/hooks/post-checkout", ".vscode/tasks.json"}
+    assert any("may run by itself" in warning for warning in result.warnings)
+
+
+def test_a_prompt_of_any_length_arrives(home, places, mode, agent):
+    prompt = "é" * 300_000
+    result = ccnb.run(prompt, check="wc -m <sum", **agent(mode, "init; cat >sum; result"))
+    assert Path(result.workspace, "sum").read_text() == prompt

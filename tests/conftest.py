@@ -1,0 +1,130 @@
+"""What the tests share: a store of their own, the engines that are there, an agent that does as it is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ccnb.credentials import VARIABLES
+from ccnb.engine import connect
+from ccnb.errors import CcnbError
+from ccnb.gateway import process as gateway
+from ccnb.mode import _bubblewrap
+from ccnb.mode import get as get_mode
+from ccnb.runner.plan import store_id
+from ccnb.store import Store
+
+REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
+AGENT_IMAGE = "localhost/ccnb-test-agent:1"
+DOUBLES = Path(__file__).parent / "doubles"
+
+
+@cache
+def missing(name: str) -> str | None:
+    """Return why a thing that tests need isn't there."""
+    if name in ("docker", "podman"):
+        try:
+            connect(name)
+        except CcnbError as error:
+            return error.message
+        return None
+    if name == "bubblewrap":
+        return _bubblewrap.fault()
+    if name == "root":
+        return None if os.getuid() == 0 else "needs root"
+    return None if shutil.which(name) else f"{name} isn't installed"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--live", action="store_true", help="also run tests that need an account")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("live") and not item.config.getoption("--live"):
+        pytest.skip("needs an account; run with --live")
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            why = missing(name)
+            if why and name in REQUIRED:
+                pytest.fail(f"{name} is required here: {why}", pytrace=False)
+            if why:
+                pytest.skip(why)
+
+
+@pytest.fixture
+def home(monkeypatch):
+    """Return the home of a fresh store; what its runs leave behind is removed and told as a failure."""
+    folder = Path(tempfile.mkdtemp(prefix="ccnb-test-"))
+    monkeypatch.setenv("CCNB_HOME", str(folder))
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    gateway.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def places(home):
+    """Return a function that lists the places of this test's store in a mode, by the engine's word."""
+    from ccnb import _loop
+
+    return lambda mode: _loop.submit(get_mode(mode).places(store_id(Store(home)))).result()
+
+
+ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
+MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap"))]
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    """Run the test in each mode."""
+    return request.param
+
+
+@pytest.fixture(params=ENGINES)
+def engine_mode(request):
+    """Run the test in each mode that has an engine."""
+    return request.param
+
+
+@cache
+def agent_image(kind: str) -> str:
+    """Make the image whose `claude` runs the shell commands of the variable AGENT."""
+    import io
+    import tarfile
+
+    engine = connect(kind)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(DOUBLES / "agent" / "claude", "claude")
+        recipe = b"FROM node:22-slim\nCOPY claude /usr/local/bin/claude\nRUN chmod 755 /usr/local/bin/claude\n"
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(recipe)
+        archive.addfile(entry, io.BytesIO(recipe))
+    buffer.seek(0)
+    for step in engine.api.build(fileobj=buffer, custom_context=True, tag=AGENT_IMAGE, rm=True, decode=True):
+        assert "error" not in step, step
+    return AGENT_IMAGE
+
+
+@pytest.fixture
+def agent(home, monkeypatch):
+    """Return options for a run, in a mode, whose agent runs some shell commands in place of a model."""
+
+    def options(mode: str, commands: str) -> dict:
+        common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
+        if mode == "local":
+            monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
+            return common
+        return common | {"image": agent_image(mode)}
+
+    return options
