@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,6 +23,27 @@ _EXIT_WAIT_S = 20.0
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _behind: set[asyncio.Task[Any]] = set()
+
+
+def ready() -> None:
+    """Make the loop and its thread, if they aren't there yet."""
+    _background()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block; call `ready` before.
+
+    A thread inherits what is held back from the one that makes it, and so would the agent's process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -42,8 +65,13 @@ def wait(future: concurrent.futures.Future[T], on_interrupt: Callable[[], object
         return future.result()
     except KeyboardInterrupt:
         on_interrupt()
-        concurrent.futures.wait([future], timeout=_EXIT_WAIT_S)
+        finish(future)
         raise
+
+
+def finish(future: concurrent.futures.Future[Any]) -> None:
+    """Wait for the end of something that was asked to end, but not for ever."""
+    concurrent.futures.wait([future], timeout=_EXIT_WAIT_S)
 
 
 async def bridge(future: concurrent.futures.Future[T]) -> T:

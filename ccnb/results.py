@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -80,9 +81,9 @@ class Event:
         if isinstance(stamp, str):
             try:
                 at = datetime.fromisoformat(stamp)
-            except ValueError:
+                return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            except (ValueError, OverflowError):
                 return self.arrived_at
-            return at if at.tzinfo else at.replace(tzinfo=UTC)
         return self.arrived_at
 
     @property
@@ -377,11 +378,11 @@ def _text(value: Any) -> str | None:
 
 
 def _int(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def _float(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _content_text(content: Any) -> str:

@@ -29,6 +29,8 @@ NETWORKS = ("open", "none")
 ISOLATIONS = ("auto", "none")
 API_SOURCES = ("live", "script", "record", "replay")
 
+_FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
+_OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSION = 1
 
@@ -96,10 +98,14 @@ class RunSpec:
     def __post_init__(self) -> None:
         for name in ("allowed_tools", "disallowed_tools", "extra_args"):
             object.__setattr__(self, name, _strings(name, getattr(self, name)))
-        object.__setattr__(self, "env", dict(self.env))
+        object.__setattr__(self, "env", dict(self.env or {}))
         if self.workspace is not None:
-            object.__setattr__(self, "workspace", str(Path(self.workspace).expanduser().absolute()))
+            object.__setattr__(self, "workspace", _absolute(self.workspace))
         _check(self)
+        # Specs that are equal must have one fingerprint, and 60 is written otherwise than 60.0.
+        for name in _FLOATS:
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
 
     @property
     def api_source(self) -> str:
@@ -121,12 +127,12 @@ class RunSpec:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make a spec from what `to_dict` gave, in this version or an older one.
 
-        A secret comes back as a mask: what was never written can't be read.
+        A secret comes back withheld: what was never written can't be read.
         """
         known = {f.name for f in dataclasses.fields(cls)}
         values = {k: v for k, v in data.items() if k in known}
         env = values.get("env", {})
-        values["env"] = {k: Secret("(withheld)") if isinstance(v, dict) else v for k, v in env.items()}
+        values["env"] = {k: Secret.withheld() if isinstance(v, dict) else v for k, v in env.items()}
         return cls(**values)
 
     @classmethod
@@ -150,6 +156,15 @@ class RunSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _absolute(workspace: Any) -> str:
+    if not str(workspace):
+        raise SpecError("workspace is empty; name a folder, or leave it out for a fresh one")
+    try:
+        return str(Path(workspace).expanduser().absolute())
+    except (RuntimeError, TypeError) as error:
+        raise SpecError(f"workspace {workspace!r} can't be used ({error}); name a folder") from None
+
+
 def _strings(name: str, value: Any) -> tuple[str, ...]:
     values = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(v, str) and v for v in values):
@@ -164,7 +179,7 @@ def _check(spec: RunSpec) -> None:
         value = getattr(spec, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SpecError(f"{name} must be a non-empty string, not {value!r}")
-    for name in ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd"):
+    for name in _FLOATS:
         _positive(name, getattr(spec, name), (int, float))
     for name in ("max_turns", "memory_mb", "max_processes"):
         _positive(name, getattr(spec, name), (int,))
@@ -181,7 +196,7 @@ def _check(spec: RunSpec) -> None:
 
 
 def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:
-    if value is None:
+    if value is None and name in _OPTIONAL:
         return
     kind = "a whole number" if types == (int,) else "a number"
     number = isinstance(value, types) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -63,26 +64,34 @@ def parse(line: bytes, *, offset: int, arrived_at: datetime, redactor: Redactor)
     """
     if not line.strip():
         return None
-    text = redactor.text(line.decode("utf-8", errors="surrogateescape"))
-    raw = _load(text)
-    if raw is None:
-        raw = {"type": "unparsed", "text": text}
-        kept = json.dumps(raw)
-    elif "\\u" in text or "\\/" in text:
-        # A secret may hide behind escapes that no usual writer makes.
-        raw = redactor.value(raw)
-        kept = json.dumps(raw)
-    else:
-        kept = text if text.isascii() else _utf8(text, raw)
-    kind, subtype = raw.get("type"), raw.get("subtype")
+    raw, kept = _redacted(line.decode("utf-8", errors="surrogateescape"), redactor)
     event = Event(
-        type=kind if isinstance(kind, str) else "unknown",
-        subtype=subtype if isinstance(subtype, str) else None,
+        type=_word(raw.get("type")) or "unknown",
+        subtype=_word(raw.get("subtype")),
         arrived_at=arrived_at,
         offset=offset,
         raw=raw,
     )
     return event, kept
+
+
+def _redacted(text: str, redactor: Redactor) -> tuple[dict[str, Any], str]:
+    """Return the message that a line holds, and its JSON text."""
+    clean = redactor.text(text)
+    raw = _load(clean)
+    if raw is not None and "\\u" not in clean and "\\/" not in clean:
+        return raw, clean if clean.isascii() else _utf8(clean, raw)
+    # A vendor's token may hide behind escapes that no usual writer makes. And a mask put into text breaks
+    # the JSON where the secret was a number, or had quotes and stood across two strings.
+    raw = raw or _load(text)
+    if raw is not None:
+        with suppress(RecursionError):
+            raw = redactor.value(raw)
+            kept = json.dumps(raw)
+            if redactor.text(kept) == kept:
+                return raw, kept
+    raw = {"type": "unparsed", "text": clean}
+    return raw, json.dumps(raw)
 
 
 def _load(text: str) -> dict[str, Any] | None:
@@ -101,12 +110,17 @@ def _utf8(text: str, raw: dict[str, Any]) -> str:
     return text
 
 
+def _word(value: Any) -> str | None:
+    """Return a string that any column and screen can take: without lone surrogates."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
 @dataclass
 class Tally:
     """What the events so far say of the run. Feed it each event once, in order."""
 
     count: int = 0
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
     session_id: str | None = None
     model: str | None = None
     agent_version: str | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import tarfile
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -99,10 +101,11 @@ def engine_mode(request):
 @cache
 def agent_image(kind: str) -> str:
     """Make the image whose `claude` runs the shell commands of the variable AGENT."""
-    import io
-    import tarfile
+    return build_agent_image(connect(kind))
 
-    engine = connect(kind)
+
+def build_agent_image(engine) -> str:
+    """Build that image on an engine."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(DOUBLES / "agent" / "claude", "claude")

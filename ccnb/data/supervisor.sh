@@ -7,7 +7,7 @@
 # and `check` (shell scripts). Written there: `out` and `err` (the agent's), `setup.out`, `check.out`,
 # `heartbeat` (seconds, once a second), and `steps`, one line for each thing that came to pass:
 #
-#   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout or stopped
+#   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout, stopped or oom
 #
 # A file `stop` made there ends the agent, a file `done` ends the wait that follows when KEEP_S > 0.
 # Everything is in functions: the shell has read the whole file before the agent can change it.
@@ -44,6 +44,12 @@ watch() {
     done
 }
 
+# Ask the kernel itself whether the place ran out of memory: engines don't always notice.
+out_of_memory() {
+    cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null |
+        grep -q 'oom_kill [1-9]'
+}
+
 # step NAME LIMIT_S COMMAND...: run it in a session of its own, bounded; note how it ended. Its input
 # is descriptor 3, since a shell gives whatever runs in the background no other than /dev/null.
 step() {
@@ -61,6 +67,8 @@ step() {
     if [ -e "$inside/reason" ]; then
         read -r reason <"$inside/reason"
         signal KILL "$job"
+    elif [ "$code" -eq 137 ] && out_of_memory; then
+        reason=oom
     fi
     note "$name" "$code" "$reason"
 }

@@ -29,6 +29,7 @@ LONGEST_SOCKET_PATH = 104
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 5.0
 _CONTROL_TIMEOUT_S = 5.0
+_DYING_S = 1.0
 _POLL_S = 0.01
 
 # The gateway gets what an interpreter needs and no credential: those never come by environment.
@@ -143,7 +144,8 @@ def stop(home: Path) -> bool:
         try:
             pid = int(_ask(files, {"do": "pid"})["pid"])
         except GatewayError:
-            if _ended(files, 0):
+            # One that is just dying may have taken the connection and dropped it.
+            if _ended(files, _DYING_S):
                 return False
             raise
         for number in (signal.SIGTERM, signal.SIGKILL):

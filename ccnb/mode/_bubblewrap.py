@@ -80,7 +80,8 @@ def enter(process: psutil.Process, command: Sequence[str]) -> list[str]:
     for child in process.children():
         inner = child
     spaces = ["--user", "--preserve-credentials", "--mount", "--pid", "--net", "--ipc", "--uts"]
-    return ["nsenter", f"--target={inner.pid}", *spaces, "--wd=/workspace", "--", *command]
+    inside = ["sh", "-c", 'cd "$0" && exec "$@"', LAYOUT.workspace, *command]
+    return ["nsenter", f"--target={inner.pid}", *spaces, "--", *inside]
 
 
 def _namespaces(*, network: bool) -> list[str]:

@@ -36,6 +36,8 @@ from ccnb.store import RunFolder, home
 LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="/run/ccnb-api/api.sock")
 PROGRAM_FOLDER = "/opt/ccnb"
 DEFAULT_MEMORY_MB = 4096
+_HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
+"""By which an engine in a virtual machine lets its containers reach our loopback."""
 _FILES_LIMIT = 20_000
 _PROCESSES_ULIMIT = 4096
 
@@ -206,6 +208,7 @@ def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
         digest=str(found["Id"]),
         mount_program="" if ours else _program(engine, say),
         conditions={"engine": f"{engine.kind} {engine.version}", "image": reference, "image_digest": str(found["Id"])},
+        api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
         path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
     )
 

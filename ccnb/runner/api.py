@@ -14,11 +14,10 @@ from typing import Any
 from ccnb import _loop
 from ccnb import mode as modes
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
-from ccnb.gateway import script
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.results import RunRecord
-from ccnb.runner import plan as plans
+from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
@@ -108,22 +107,24 @@ def start(
     begun_at = time.time()
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
-    plans.check_api(spec)
-    if plans.needs_gateway(spec):
-        script.load_script(spec.api.partition(":")[2])
+    models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
     store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
-    run_id = new_id()
-    folder = store.folder(run_id)
-    folder.make()
-    secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
-    folder.write_private("secrets", secret)
-    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
-    return _follow(run_id, store, on_event, on_progress)
+    handle = Run(new_id(), store)
+    _loop.ready()
+    try:
+        with _loop.uninterrupted():
+            _write_down(handle.run_id, spec, store, begun_at)
+            _follow(handle, store, on_event, on_progress)
+    except KeyboardInterrupt:
+        handle.cancel()
+        _loop.finish(handle._needed())
+        raise
+    return handle
 
 
 def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
@@ -140,7 +141,9 @@ def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | N
     row = store.run(run_id)
     if row.record is not None:
         return _finished(row, store)
-    return _follow(row.run_id, store, on_event, on_progress)
+    handle = Run(row.run_id, store)
+    _follow(handle, store, on_event, on_progress)
+    return handle
 
 
 def runs(**where: Any) -> list[RunRow]:
@@ -197,10 +200,18 @@ def result_of(row: RunRow) -> RunResult:
     return RunResult(**values, home=row.folder.path.parent.parent)
 
 
-def _follow(run_id: str, store: Store, on_event: OnEvent | None, say: Say | None) -> Run:
-    handle = Run(run_id, store)
+def _write_down(run_id: str, spec: RunSpec, store: Store, begun_at: float) -> None:
+    folder = store.folder(run_id)
+    folder.make()
+    secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
+    folder.write_private("secrets", secret)
+    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
+
+
+def _follow(handle: Run, store: Store, on_event: OnEvent | None, say: Say | None) -> None:
     handle._future = _loop.submit(_drive(handle, store, on_event, say or (lambda _: None)))
-    return handle
+    # Who iterates over the run looks once more when it is over, not before.
+    handle._future.add_done_callback(lambda _: handle._notify())
 
 
 async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) -> RunResult:

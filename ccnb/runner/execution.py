@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from ccnb import _loop
 from ccnb import mode as modes
 from ccnb.errors import CcnbError, NotSharedError, StartError, StoreError
-from ccnb.gateway import process as gateway
 from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
 from ccnb.results import CheckResult, ErrorInfo, Event, FileChange, RunRecord
+from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, OnEvent, digest_of
@@ -34,7 +34,6 @@ T = TypeVar("T")
 
 _SAID = 16_384
 """Bytes of the end of standard error and of the check's output that are kept in the record."""
-_KILLED = 137
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
 _active_lock = threading.Lock()
@@ -130,7 +129,7 @@ class Execution:
         plan = await asyncio.to_thread(self._plan, image)
         self._progress.attempted = True
         self._save("starting")
-        serving = asyncio.to_thread(self._serve_model)
+        serving = asyncio.to_thread(models.serve, self._spec, self._store)
         creating = asyncio.ensure_future(self._create(plan))
         await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
         place = creating.result()
@@ -162,9 +161,16 @@ class Execution:
         run_id = self._run.run_id
         spec = replace(self._spec, env=self._revealed())
         layout = self._mode.layout(self._folder, self._workspace, image)
-        until = time.time() + plans.lifetime_s(spec)
-        access = plans.model_access(spec, self._store, run_id, layout, until)
-        self._hidden |= {name: secret.reveal() for name, secret in access.items()}
+        access = models.open_access(
+            spec,
+            run_id=run_id,
+            store=self._store,
+            layout=layout,
+            image=image,
+            archive=self._progress.archive,
+            lifetime_s=plans.lifetime_s(spec),
+        )
+        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()}
         self._folder.write_private("secrets", self._hidden)
         plans.lay_out(self._folder, spec, self._workspace)
         return plans.make_plan(
@@ -190,15 +196,11 @@ class Execution:
             self._folder.write_private("git-state", workspaces.git_state(self._workspace))
             self._progress.baseline = workspaces.snapshot(self._folder, self._workspace)
 
-    def _serve_model(self) -> None:
-        if plans.needs_gateway(self._spec):
-            gateway.ensure(self._store.home)
-
     # While it runs
 
     async def _follow(self, place: Place) -> RunResult:
         # One who attaches may find the gateway gone with a machine's restart.
-        await asyncio.to_thread(self._serve_model)
+        await asyncio.to_thread(models.serve, self._spec, self._store)
         self._redactor = Redactor(self._hidden.values())
         self._follower = follower = Follower(
             run_id=self._run.run_id,
@@ -258,7 +260,7 @@ class Execution:
         except CcnbError as failure:
             self._warn(f"the files could not be brought back: {failure}")
         files = await asyncio.to_thread(self._look_at_files, follower)
-        ending = await self._ending(place, follower)
+        ending = self._ending(follower)
         outcome, error = judge(follower.tally, ending)
         record = self._record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
@@ -266,18 +268,16 @@ class Execution:
             _loop.leave_behind(self._clean_up(place, record, follower))
         return result
 
-    async def _ending(self, place: Place, follower: Follower) -> Ending:
+    def _ending(self, follower: Follower) -> Ending:
         agent = follower.steps.done.get("agent")
         setup = follower.steps.done.get("setup")
-        killed = agent is None or agent.code == _KILLED
-        out_of_memory = bool(follower.gone and follower.gone.out_of_memory)
-        if killed and follower.gone is None:
-            with suppress(CcnbError):
-                out_of_memory = (await self._mode.state(place)).out_of_memory
-        reason = agent.reason if agent else "exit"
+        out_of_memory = agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
+        reason = agent.reason if agent else "stopped"
+        if reason == "stopped":
+            reason = self._progress.stop_reason or "exit"
         return Ending(
             exit_code=agent.code if agent else None,
-            reason=self._progress.stop_reason or reason if reason == "stopped" or not agent else reason,
+            reason=reason,
             stderr=self._end_of("err"),
             setup_code=setup.code if setup else 0,
             out_of_memory=out_of_memory,

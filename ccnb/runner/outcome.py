@@ -42,6 +42,10 @@ _KIND_BY_STATUS = {
 }
 
 
+_STOPPED = ("timeout", "cancelled", "wedged", "refused")
+"""Ends that we brought about: an agent's word that it was interrupted adds nothing to them."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """What the place says of the agent's end."""
@@ -72,7 +76,9 @@ def error(kind: str, message: str, api_status: int | None = None) -> ErrorInfo:
     return ErrorInfo(kind, message, NEXT_ACTIONS.get(kind, ""), api_status)
 
 
-def _without_result(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
+def _without_result(  # noqa: PLR0911 - a return for each outcome
+    tally: Tally, ending: Ending
+) -> tuple[str, ErrorInfo | None]:
     match ending.reason:
         case "timeout":
             return "timeout", error("timeout", "the agent did not end within its time limit")
@@ -103,7 +109,9 @@ def _crashed(ending: Ending, code: int) -> tuple[str, ErrorInfo]:
     return "agent_error", error("crashed", f"the agent ended with {code} and gave no result{said}")
 
 
-def _with_result(tally: Tally, ending: Ending, raw: Any) -> tuple[str, ErrorInfo | None]:
+def _with_result(  # noqa: PLR0911 - a return for each outcome
+    tally: Tally, ending: Ending, raw: Any
+) -> tuple[str, ErrorInfo | None]:
     subtype, terminal = raw.get("subtype"), raw.get("terminal_reason")
     message = _message(raw)
     if subtype == "error_max_turns" or terminal == "max_turns":
@@ -112,8 +120,8 @@ def _with_result(tally: Tally, ending: Ending, raw: Any) -> tuple[str, ErrorInfo
         return "budget", error("budget", message or "the agent used up its budget")
     if _refused_by_api(raw):
         return "infrastructure", _api_error(tally, raw, message)
-    if ending.reason == "cancelled" and (subtype != "success" or raw.get("is_error")):
-        return "cancelled", error("cancelled", "the run was cancelled")
+    if ending.reason in _STOPPED and (subtype != "success" or raw.get("is_error")):
+        return _without_result(tally, ending)
     if subtype != "success" or raw.get("is_error"):
         return "agent_error", error(str(terminal or subtype), message or "the agent reports an error")
     if ending.reason == "exit" and ending.exit_code:

@@ -8,12 +8,10 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from ccnb import claude, credentials
-from ccnb.errors import SpecError
-from ccnb.gateway import process as gateway
-from ccnb.gateway import registration
+from ccnb import claude
 from ccnb.mode.base import Image, Layout, Mode, Plan
 from ccnb.redact import Secret
+from ccnb.runner.model import Access, needs_gateway
 from ccnb.runner.workspace import SENTINEL
 from ccnb.spec import RunSpec
 from ccnb.store import RunFolder, Store
@@ -34,57 +32,16 @@ def lifetime_s(spec: RunSpec) -> float:
     return 3 * spec.timeout_s + spec.keep_s + 600
 
 
-def needs_gateway(spec: RunSpec) -> bool:
-    """Return whether the agent's model is reached through the gateway."""
-    return spec.api_source != "live"
-
-
-def check_api(spec: RunSpec) -> None:
-    """See that the model can be reached, before anything is made.
-
-    Raises
-    ------
-    CredentialError, SpecError
-    """
-    if spec.api_source in ("record", "replay"):
-        raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
-    if spec.auth not in (None, "env"):
-        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
-    if needs_gateway(spec):
-        return
-    if spec.network == "none":
-        raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
-    credentials.find()
-
-
-def model_access(spec: RunSpec, store: Store, run_id: str, layout: Layout, until: float) -> dict[str, Secret]:
-    """Return the variables that let the agent ask its model; the gateway is told of the run.
-
-    Exactly one credential is among them.
-    """
-    if needs_gateway(spec):
-        leave = registration.register(
-            store.home, run_id, api=spec.api, workspace=layout.workspace, until=until
-        )
-        return {"ANTHROPIC_API_KEY": Secret(leave.key)}
-    found = credentials.find()
-    return {found.variable: found.value}
-
-
-def environment(
-    spec: RunSpec, layout: Layout, api_socket: Path | None, access: dict[str, Secret]
-) -> dict[str, str]:
+def environment(spec: RunSpec, layout: Layout, access: Access) -> dict[str, str]:
     """Return the environment of everything in the place, secrets in the clear."""
     env = {
         "HOME": f"{layout.inside}/home",
         "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
         **claude.QUIET,
+        **access.env,
     }
-    if api_socket is not None:
-        # A plain process sees the socket where it is.
-        env |= {"ANTHROPIC_UNIX_SOCKET": layout.api_socket or str(api_socket), "ANTHROPIC_BASE_URL": "http://localhost"}
-    env |= {name: value.reveal() for name, value in access.items()}
-    return env | {n: v.reveal() if isinstance(v, Secret) else v for n, v in spec.env.items()}
+    given = {**access.credential, **spec.env}
+    return env | {n: v.reveal() if isinstance(v, Secret) else v for n, v in given.items()}
 
 
 def agent_command(spec: RunSpec, image: Image) -> list[str]:
@@ -119,13 +76,12 @@ def make_plan(
     mode: Mode,
     image: Image,
     workspace: Path,
-    access: dict[str, Secret],
+    access: Access,
     archive: bool,
 ) -> Plan:
     """Return the plan of a place."""
     folder = store.folder(run_id)
     layout = mode.layout(folder, workspace, image)
-    socket = gateway.meeting(store.home).socket if needs_gateway(spec) else None
     keep_s = math.ceil(spec.keep_s) if spec.keep or archive else _KEPT_FOR_US_S
     supervisor = [
         f"{layout.inside}/supervisor.sh",
@@ -143,7 +99,7 @@ def make_plan(
         workspace=workspace,
         layout=layout,
         command=[*supervisor, *agent_command(spec, image)],
-        env=environment(spec, layout, socket, access),
-        api_folder=socket.parent if socket else None,
+        env=environment(spec, layout, access),
+        api_folder=access.socket_folder,
         archive=archive,
     )

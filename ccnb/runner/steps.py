@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -42,6 +43,7 @@ def _parse(line: bytes) -> Step | None:
     """Return a line's step; `None` for one that the supervisor can't have written."""
     try:
         name, at, code, reason = line.decode().split()
-        return Step(name, float(at), int(code), reason)
+        step = Step(name, float(at), int(code), reason)
     except ValueError:
         return None
+    return step if math.isfinite(step.at) else None

@@ -136,7 +136,7 @@ def apply(patch_file: Path, target: Path) -> None:
 def git_state(workspace: Path) -> dict[str, str]:
     """Return digests of what in `.git` runs by itself, which no patch shows."""
     return {
-        str(path.relative_to(workspace)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(workspace)): hashlib.sha256(_content(path)).hexdigest()
         for path in _git_watched(workspace)
     }
 
@@ -154,9 +154,14 @@ def planted(workspace: Path, before: dict[str, str]) -> list[FileChange]:
 def _git_watched(workspace: Path) -> Iterator[Path]:
     for name in _GIT_WATCHED:
         path = workspace / name
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            if file.is_file() and not file.is_symlink() and file.suffix != ".sample":
+        for file in sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else [path]:
+            if file.is_symlink() or (file.is_file() and file.suffix != ".sample"):
                 yield file
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds; of a link, which is not followed, where it leads."""
+    return os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
 
 
 def _change(workspace: Path, path: str, change: str) -> FileChange:
@@ -165,7 +170,7 @@ def _change(workspace: Path, path: str, change: str) -> FileChange:
     except OSError:
         size = 0
     by_itself = change != "removed" and any(
-        path == name or (name.endswith("/") and (path.startswith(name) or f"/{name}" in path))
+        f"/{name}" in f"/{path}" if name.endswith("/") else f"/{path}".endswith(f"/{name}")
         for name in _RUN_BY_THEMSELVES
     )
     return FileChange(path, change, size, by_itself)

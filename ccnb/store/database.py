@@ -112,7 +112,7 @@ class Store:
     ) -> None:
         """Add events and the offset up to which the output is in, in one transaction."""
         with self._transaction() as db:
-            (run,) = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            run = _number(db, run_id)
             db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (_columns(run, event, kept) for event, kept in events),
@@ -151,8 +151,7 @@ class Store:
         """
         rows = self._rows("WHERE run_id = ?", (run_id,))
         if not rows:
-            pattern = "%" + run_id.replace("%", "").replace("_", "") + "%"
-            rows = self._rows("WHERE run_id LIKE ? ORDER BY created_at DESC LIMIT 2", (pattern,))
+            rows = self._rows("WHERE instr(run_id, ?) LIMIT 2", (run_id,))
         if len(rows) != 1 or not run_id:
             what = "no run has" if not rows else "more than one run has"
             raise RunNotFoundError(f"{what} the id {run_id!r}; `ccnb runs` lists them")
@@ -187,7 +186,7 @@ class Store:
     def add_place(self, run_id: str, mode: str, place: Mapping[str, Any]) -> None:
         """Write down a place as soon as it is there; what the run had before is replaced."""
         with self._transaction() as db:
-            (run,) = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            run = _number(db, run_id)
             db.execute("DELETE FROM places WHERE run = ?", (run,))
             db.execute(
                 "INSERT INTO places (run, mode, place, created_at) VALUES (?, ?, ?, ?)",
@@ -196,11 +195,11 @@ class Store:
 
     def place(self, run_id: str) -> dict[str, Any] | None:
         """Return the run's place, unless it has none or it was removed."""
-        row = self._db.execute(
+        rows = self._read(
             "SELECT place FROM places JOIN runs USING (run) WHERE run_id = ? AND removed_at IS NULL",
             (run_id,),
-        ).fetchone()
-        return None if row is None else json.loads(row[0])
+        )
+        return json.loads(rows[0][0]) if rows else None
 
     def set_place_removed(self, run_id: str) -> None:
         """Write down that the run's place is gone."""
@@ -212,10 +211,8 @@ class Store:
 
     def count_events(self, run_id: str) -> int:
         """Return how many events the run has so far."""
-        row = self._db.execute(
-            "SELECT count(*) FROM events WHERE run = (SELECT run FROM runs WHERE run_id = ?)", (run_id,)
-        ).fetchone()
-        return int(row[0])
+        query = "SELECT count(*) FROM events WHERE run = (SELECT run FROM runs WHERE run_id = ?)"
+        return int(self._read(query, (run_id,))[0][0])
 
     def events(self, run_id: str, *, after: int = -1, limit: int = -1, skip: int = 0) -> Iterator[Event]:
         """Yield events in order: those whose offset is above `after`; never all of them in memory."""
@@ -226,7 +223,7 @@ class Store:
         )
         while limit:
             size = _BATCH if limit < 0 else min(limit, _BATCH)
-            rows = self._db.execute(query, (run_id, after, size, skip)).fetchall()
+            rows = self._read(query, (run_id, after, size, skip))
             for offset, arrived_at, kind, subtype, raw in rows:
                 at = datetime.fromtimestamp(arrived_at, UTC)
                 yield Event(kind, subtype, at, offset, json.loads(raw))
@@ -241,12 +238,17 @@ class Store:
             del self._threads.connection
 
     def _rows(self, where: str, values: Sequence[Any]) -> list[RunRow]:
-        rows = self._db.execute(
-            "SELECT run_id, mode, state, outcome, created_at, ended_at, spec, progress, offset, digest,"
-            f" record FROM runs {where}",
-            values,
-        ).fetchall()
-        return [self._row(*row) for row in rows]
+        columns = "run_id, mode, state, outcome, created_at, ended_at, spec, progress, offset, digest, record"
+        query = f"SELECT {columns} FROM runs {where}"  # noqa: S608 - both are written in this module
+        return [self._row(*row) for row in self._read(query, values)]
+
+    def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the store {self._file} can't be read ({error}); mend it, or name another in CCNB_HOME"
+            ) from error
 
     def _row(self, run_id: str, mode: str, state: str, outcome: str | None, *rest: Any) -> RunRow:
         created_at, ended_at, spec, progress, offset, digest, record = rest
@@ -284,7 +286,7 @@ class Store:
             migrate(db)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"the store {self._file} can't be opened ({error}); mend it, or set CCNB_HOME to another folder"
+                f"the store {self._file} can't be opened ({error}); mend it, or name another in CCNB_HOME"
             ) from error
         return db
 
@@ -305,6 +307,13 @@ class Store:
             ) from error
 
 
+def _number(db: sqlite3.Connection, run_id: str) -> int:
+    row = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise RunNotFoundError(f"no run has the id {run_id!r}; `ccnb runs` lists them")
+    return int(row[0])
+
+
 def _columns(run: int, event: Event, kept: str) -> tuple[Any, ...]:
     use = next(iter(event.tool_uses), None) if event.type == "assistant" else None
     result = next(iter(event.tool_results), None) if event.type == "user" else None
@@ -316,13 +325,18 @@ def _columns(run: int, event: Event, kept: str) -> tuple[Any, ...]:
         event.at.timestamp(),
         event.type,
         event.subtype,
-        event.message_id,
-        event.parent_tool_use_id,
-        use.id if use else result and result.tool_use_id,
-        use.name if use else event.denied_tool,
+        _storable(event.message_id),
+        _storable(event.parent_tool_use_id),
+        _storable(use.id if use else result.tool_use_id if result else None),
+        _storable(use.name if use else event.denied_tool),
         None if is_error is None else int(bool(is_error)),
         kept,
     )
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text that SQLite takes: bytes that are no UTF-8 are in the message itself only."""
+    return text.encode(errors="replace").decode() if text else text
 
 
 def _file_system(path: Path) -> str:

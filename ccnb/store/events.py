@@ -30,7 +30,7 @@ class Events(Sequence[Event]):
 
     def __getitem__(self, index: int | slice) -> Event | list[Event]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            return self._slice(range(*index.indices(len(self))))
         position = index + len(self) if index < 0 else index
         found = None
         if position >= 0:
@@ -38,6 +38,14 @@ class Events(Sequence[Event]):
         if found is None:
             raise IndexError(f"run {self._run_id} has {len(self)} events, none at {index}")
         return found
+
+    def _slice(self, positions: range) -> list[Event]:
+        """Read the events from the first to the last position at once, and keep the wanted ones."""
+        if not positions:
+            return []
+        first, last = sorted((positions[0], positions[-1]))
+        span = list(self._store.events(self._run_id, skip=first, limit=last - first + 1))
+        return [span[position - first] for position in positions]
 
     def __repr__(self) -> str:
         return f"<{len(self)} events of run {self._run_id}>"

@@ -27,9 +27,9 @@ def home() -> Path:
     named = os.environ.get("CCNB_HOME")
     path = Path(named).expanduser().absolute() if named else platformdirs.user_data_path("ccnb")
     try:
-        (path / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o700)
+        # A folder that was there before may be anything (CCNB_HOME=/tmp): it stays as it is.
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (path / "runs").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(
             f"the store's folder {path} can't be used ({error.strerror}); set CCNB_HOME to another"
@@ -60,7 +60,9 @@ class RunFolder:
 
     def make(self) -> None:
         """Make the folders, private to the user."""
-        self.inside.mkdir(parents=True, mode=0o700, exist_ok=True)
+        # mkdir gives its mode to the last folder only.
+        self.path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self.inside.mkdir(mode=0o700, exist_ok=True)
 
     def write_private(self, name: str, value: Any) -> None:
         """Write a JSON value to a file that only the user can read, whole or not at all."""
@@ -121,7 +123,9 @@ class FollowerLock:
 
     @property
     def held_elsewhere(self) -> bool:
-        """Return whether another living process has it."""
+        """Return whether another living process, or another part of this one, has it."""
+        if self._descriptor >= 0:
+            return False
         try:
             probe = FollowerLock(RunFolder(self._path.parent)).acquire()
         except RunBusyError:

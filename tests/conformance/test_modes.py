@@ -18,10 +18,10 @@ from ccnb.store import Store
 DEMO = {"api": "script:demo", "check": "sh wordcount.sh sample.txt | grep -qx 6"}
 
 
-def run_until_clean(places, mode, prompt="Do it", **options):
+def run_until_clean(places, prompt="Do it", **options):
     """Run, and wait for the removal that goes on behind the result."""
-    result = ccnb.run(prompt, mode=mode, **options)
-    wait_for(lambda: places(mode) == [])
+    result = ccnb.run(prompt, **options)
+    wait_for(lambda: places(options["mode"]) == [])
     return result
 
 
@@ -49,7 +49,7 @@ def test_the_mode_says_that_it_is_ready_and_what_it_is(mode):
 
 def test_the_real_agent_does_the_demo_task(home, places, mode):
     seen = []
-    result = run_until_clean(places, mode, "Write a word counter", on_event=seen.append, **DEMO)
+    result = run_until_clean(places, "Write a word counter", mode=mode, on_event=seen.append, **DEMO)
     assert (result.outcome, result.error) == ("success", None)
     assert result.check.passed
     assert {f.path for f in result.files} == {"sample.txt", "wordcount.sh"}
@@ -68,14 +68,14 @@ def test_the_phases_add_up_to_the_wall_time(home, places, mode, agent):
     wall_s = time.time() - begun
     assert result.timings.wall_s == pytest.approx(wall_s, abs=0.05)
     assert result.timings.setup_s >= 0.2
-    assert result.timings.agent_s >= 0.3
+    assert result.timings.first_event_s + result.timings.agent_s >= 0.3
     assert result.timings.check_s >= 0.1
 
 
 def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, places, mode, agent, tmp_path):
     (tmp_path / "old.txt").write_text("old\n")
     commands = "init; mkdir made; echo new >made/new.txt; echo more >>old.txt; result"
-    result = run_until_clean(places, mode, workspace=str(tmp_path), **agent(mode, commands))
+    result = run_until_clean(places, workspace=str(tmp_path), **agent(mode, commands))
     assert {(f.path, f.change) for f in result.files} == {("made/new.txt", "made"), ("old.txt", "changed")}
     for path in (tmp_path, tmp_path / "made", tmp_path / "made/new.txt", tmp_path / "old.txt"):
         assert path.stat().st_uid == os.getuid()
@@ -87,7 +87,7 @@ def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, pla
 def test_a_copy_leaves_the_original_until_it_is_applied(home, places, mode, agent, tmp_path):
     (tmp_path / "a.txt").write_text("a\n")
     commands = "init; echo b >>a.txt; echo c >c.txt; result"
-    result = run_until_clean(places, mode, workspace=str(tmp_path), copy=True, **agent(mode, commands))
+    result = run_until_clean(places, workspace=str(tmp_path), copy=True, **agent(mode, commands))
     assert (tmp_path / "a.txt").read_text() == "a\n"
     result.apply()
     assert (tmp_path / "a.txt").read_text() == "a\nb\n"
@@ -95,20 +95,20 @@ def test_a_copy_leaves_the_original_until_it_is_applied(home, places, mode, agen
 
 
 def test_the_exit_code_and_the_last_words_of_an_agent_that_fails(home, places, mode, agent):
-    result = run_until_clean(places, mode, **agent(mode, "init; echo 'it broke' >&2; exit 7"))
+    result = run_until_clean(places, **agent(mode, "init; echo 'it broke' >&2; exit 7"))
     assert (result.outcome, result.exit_code) == ("agent_error", 7)
     assert "it broke" in result.error.message
 
 
 def test_set_up_runs_first_and_its_failure_ends_the_run(home, places, mode, agent):
-    fine = run_until_clean(places, mode, setup="echo 1 >made", **agent(mode, "init; cat made >&2; result"))
+    fine = run_until_clean(places, setup="echo 1 >made", **agent(mode, "init; cat made >&2; result"))
     assert fine.outcome == "success"
-    bad = run_until_clean(places, mode, setup="exit 3", **agent(mode, "init; result"))
+    bad = run_until_clean(places, setup="exit 3", **agent(mode, "init; result"))
     assert (bad.outcome, bad.error.kind, len(bad.events)) == ("infrastructure", "setup_failed", 0)
 
 
 def test_the_checks_verdict_is_apart_from_the_outcome(home, places, mode, agent):
-    result = run_until_clean(places, mode, check="echo no; exit 1", **agent(mode, "init; result"))
+    result = run_until_clean(places, check="echo no; exit 1", **agent(mode, "init; result"))
     assert result.outcome == "success"
     assert (result.check.passed, result.check.exit_code, result.check.output) == (False, 1, "no\n")
 
@@ -119,7 +119,7 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
         "printf '{\"type\":\"big\",\"v\":\"'; head -c 10000000 /dev/zero | tr '\\0' a; printf '\"}\\n'; "
         "result; printf '{\"type\":\"cut\"'"
     )
-    result = run_until_clean(places, mode, **agent(mode, commands))
+    result = run_until_clean(places, **agent(mode, commands))
     kinds = [e.type for e in result.events]
     assert kinds == ["system", "x", "big", "result", "unparsed"]
     assert result.events[1].raw["v"] == "\udcff\udcfe"
@@ -129,13 +129,13 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
 
 def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
     commands = "init; say one; sleep 0.3; sed -i s/one/two/ /ccnb/out; result >>/ccnb/out"
-    result = run_until_clean(places, mode, **agent(mode, commands))
+    result = run_until_clean(places, **agent(mode, commands))
     assert any("changed output" in warning for warning in result.warnings)
     assert result.events[1].text == "one"
 
 
 def test_the_time_limit_ends_the_agent(home, places, mode, agent):
-    result = run_until_clean(places, mode, timeout_s=1, **agent(mode, "init; sleep 60; result"))
+    result = run_until_clean(places, timeout_s=1, **agent(mode, "init; sleep 60; result"))
     assert (result.outcome, result.error.kind) == ("timeout", "timeout")
     assert result.timings.agent_s < 10
 
@@ -152,12 +152,12 @@ def test_a_cancelled_run_keeps_what_it_had(home, places, mode, agent):
 
 
 def test_a_hang_after_the_result_does_no_harm(home, places, mode, agent):
-    result = run_until_clean(places, mode, **agent(mode, "init; result; sleep 100"))
+    result = run_until_clean(places, **agent(mode, "init; result; sleep 100"))
     assert (result.outcome, result.error) == ("success", None)
 
 
 def test_silence_is_taken_for_a_wedge(home, places, mode, agent):
-    result = run_until_clean(places, mode, stall_s=2, **agent(mode, "init; sleep 100"))
+    result = run_until_clean(places, stall_s=2, **agent(mode, "init; sleep 100"))
     assert result.outcome == "wedged"
 
 
@@ -184,7 +184,7 @@ def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
 
 def test_the_agent_has_no_power_over_the_machine(home, places, mode, agent):
     result = run_until_clean(
-        places, mode, check="id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status", **agent(mode, "result")
+        places, check="id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status", **agent(mode, "result")
     )
     uid, *status = result.check.output.splitlines()
     assert uid != "0"
@@ -196,7 +196,7 @@ def test_the_agent_has_no_power_over_the_machine(home, places, mode, agent):
 def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, monkeypatch, tmp_path):
     (tmp_path / "private.txt").write_text("mine")
     result = run_until_clean(
-        places, mode, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
+        places, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
     )
     assert "mine" not in result.check.output
     assert "HOME=/ccnb/home" in result.check.output
@@ -229,7 +229,7 @@ def test_a_workspace_the_agent_cannot_write_in_is_said(home, places, mode, agent
 
 def test_what_runs_by_itself_is_pointed_out(home, places, mode, agent):
     commands = "init; mkdir -p .git/hooks .vscode; echo x >.git/hooks/post-checkout; echo {} >.vscode/tasks.json; result"
-    result = run_until_clean(places, mode, **agent(mode, commands))
+    result = run_until_clean(places, **agent(mode, commands))
     assert {f.path for f in result.files if f.runs_by_itself} == {".git/hooks/post-checkout", ".vscode/tasks.json"}
     assert any("may run by itself" in warning for warning in result.warnings)
 

@@ -1,0 +1,220 @@
+"""The commands and their options. What they do is imported when one is called: `--help` stays fast."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import ccnb
+from ccnb.cli import options as o
+
+_EXIT_CODES = (
+    "Exit codes: 0 success, 1 the agent or its check failed, 2 bad input, 3 mode, engine or image not "
+    "available, 4 credential, 5 the place was lost, 130 interrupted."
+)
+
+
+def _examples(*lines: str) -> str:
+    """Return the text below a command's help: rich sets a paragraph on a line of its own."""
+    return "\n\n".join(["Examples:", *(f"  {line}" for line in lines), _EXIT_CODES])
+
+
+app = typer.Typer(
+    help="Run Claude Code in isolated places, follow it live, keep what it did.",
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would print local variables, and with them secrets
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=_examples(
+        "ccnb doctor",
+        "ccnb demo",
+        "ccnb run 'Add tests' -w . --check 'pytest -q'",
+        "ccnb run --mode all 'Write a haiku to haiku.txt'",
+    ),
+)
+runs_app = typer.Typer(invoke_without_command=True, help="List the runs that are kept, or remove some.")
+image_app = typer.Typer(no_args_is_help=True, help="Build the image that agents run in.")
+app.add_typer(runs_app, name="runs", rich_help_panel="What is kept")
+app.add_typer(image_app, name="image", rich_help_panel="This machine")
+
+_KEPT, _MACHINE = "What is kept", "This machine"
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Run Claude Code in isolated places, follow it live, keep what it did."""
+    if version:
+        typer.echo(f"ccnb {ccnb.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(
+    epilog=_examples(
+        "ccnb run --api script:demo   (no account needed)",
+        "ccnb run 'Fix the failing test' -w . --copy --check 'pytest -q'",
+        "ccnb run --mode docker,podman 'Write a haiku to haiku.txt' --model haiku",
+        "git diff | ccnb run - --quiet > review.txt",
+        "ccnb run --bg 'Port this to Rust' -w .",
+    )
+)
+def run(
+    prompt: o.Prompt = None,
+    *,
+    mode: o.Mode = "auto",
+    workspace: o.Workspace = None,
+    copy: o.Copy = False,
+    api: o.Api = "live",
+    network: o.Network = None,
+    image: o.Image = None,
+    isolation: o.Isolation = None,
+    keep: o.Keep = False,
+    reuse: o.Reuse = False,
+    model: o.Model = None,
+    setup: o.Setup = None,
+    check: o.Check = None,
+    env: o.Env = None,
+    secret_env: o.SecretEnv = None,
+    permission_mode: o.PermissionMode = None,
+    allowed_tools: o.AllowedTools = None,
+    disallowed_tools: o.DisallowedTools = None,
+    system_prompt: o.SystemPrompt = None,
+    append_system_prompt: o.AppendSystemPrompt = None,
+    resume: o.Resume = None,
+    timeout: o.Timeout = None,
+    max_turns: o.MaxTurns = None,
+    budget_usd: o.BudgetUsd = None,
+    memory_mb: o.MemoryMb = None,
+    cpus: o.Cpus = None,
+    background: o.Background = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Run a task and follow it live."""
+    given = locals()  # all of the above, by name: most are fields of the spec
+    from ccnb.cli import running
+
+    return running.run(running.Request.of(given))
+
+
+@app.command()
+def attach(
+    run_id: o.RunId,
+    *,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the run.")] = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Follow a run from its first event to its result; Ctrl-C leaves it going on."""
+    from ccnb.cli import running
+
+    return running.attach(run_id, cancel=cancel, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False) -> int:
+    """Do the same small task in every mode that is ready, with a scripted model; needs no account."""
+    from ccnb.cli import running
+
+    return running.demo(mode, image, as_json=as_json)
+
+
+@runs_app.callback()
+def runs(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The most to list.")] = 20,
+    as_json: o.Json = False,
+) -> int:
+    """List the runs that are kept, the latest first; `ccnb runs rm` removes some."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from ccnb.cli import kept
+
+    return kept.list_runs(limit, as_json=as_json)
+
+
+@runs_app.command("rm", epilog=_examples("ccnb runs rm 261124-063549-ddjan", "ccnb runs rm --older-than 7d"))
+def runs_rm(
+    run_ids: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", show_default=False)] = None,
+    *,
+    older_than: o.OlderThan = None,
+    all_finished: Annotated[bool, typer.Option("--all-finished", help="Every finished run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Unfinished runs too; they are ended.")] = False,
+) -> int:
+    """Remove runs with their events and files."""
+    from ccnb.cli import kept
+
+    return kept.remove_runs(run_ids or [], older_than, all_finished=all_finished, force=force)
+
+
+@app.command(rich_help_panel=_KEPT)
+def show(
+    run_id: o.RunId,
+    *,
+    events: Annotated[bool, typer.Option("--events", help="The events as JSON lines.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="What it changed, as a patch.")] = False,
+    files: Annotated[bool, typer.Option("--files", help="The files it changed.")] = False,
+    as_json: o.Json = False,
+) -> int:
+    """Show a run: its conversation, its result, its time by phase."""
+    from ccnb.cli import kept
+
+    return kept.show(run_id, events=events, patch=patch, files=files, as_json=as_json)
+
+
+@app.command(rich_help_panel=_KEPT)
+def shell(run_id: o.RunId) -> int:
+    """Open a shell in the place of a run that goes on, or was run with --keep."""
+    from ccnb.cli import kept
+
+    return kept.shell(run_id)
+
+
+@app.command(rich_help_panel=_KEPT)
+def sweep(*, older_than: o.OlderThan = None, as_json: o.Json = False) -> int:
+    """Remove the places that no run needs any more."""
+    from ccnb.cli import kept
+
+    return kept.sweep(older_than, as_json=as_json)
+
+
+@app.command(rich_help_panel=_MACHINE)
+def modes(*, as_json: o.Json = False) -> int:
+    """Show the modes: which are ready, and how they differ."""
+    from ccnb.cli import machine
+
+    return machine.modes(as_json=as_json)
+
+
+@app.command(rich_help_panel=_MACHINE)
+def doctor(*, as_json: o.Json = False) -> int:
+    """Show what is ready on this machine, what isn't, why, and what to do."""
+    from ccnb.cli import machine
+
+    return machine.doctor(as_json=as_json)
+
+
+@image_app.command(
+    "build", epilog=_examples("ccnb image build --extra-ca /etc/ssl/certs/ca-certificates.crt")
+)
+def image_build(
+    *,
+    engine: Annotated[
+        str | None, typer.Option(metavar="docker|podman", help="The first that answers.")
+    ] = None,
+    claude_version: Annotated[str, typer.Option(help="The Claude Code to install.")] = "latest",
+    base: Annotated[str, typer.Option(help="The image to build on.")] = "node:22-slim",
+    extra_ca: o.ExtraCa = None,
+    platform: Annotated[str | None, typer.Option(metavar="OS/ARCH", help="Such as linux/amd64.")] = None,
+) -> int:
+    """Build the project's image; runs build it by themselves when it isn't there."""
+    from ccnb.cli import machine
+
+    return machine.build_image(engine, claude_version, base, extra_ca, platform)

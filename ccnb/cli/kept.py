@@ -1,0 +1,214 @@
+"""Look at what is kept, and remove it: what `runs`, `show`, `shell` and `sweep` do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from ccnb import _loop, render
+from ccnb import mode as modes
+from ccnb.cli.output import console, exit_code, print_json, result_json
+from ccnb.cli.values import seconds
+from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.mode.base import Place
+from ccnb.render import ListedRun
+from ccnb.runner import api
+from ccnb.runner.sweep import sweep as sweep_places
+from ccnb.store import FollowerLock, RunRow, Store
+
+
+def list_runs(limit: int, *, as_json: bool) -> int:
+    """Print the runs, the latest first."""
+    found = [_listed(row) for row in Store().runs(limit=limit)]
+    if as_json:
+        print_json([_listed_json(run) for run in found])
+    elif not found:
+        console().print("no runs yet; `ccnb demo` makes some, without an account")
+    else:
+        console().print(render.runs_table(found))
+    return 0
+
+
+def remove_runs(run_ids: Sequence[str], older_than: str | None, *, all_finished: bool, force: bool) -> int:
+    """Remove runs with their events, files and places; unfinished ones only when forced."""
+    store = Store()
+    rows = _chosen(store, run_ids, older_than, all_finished=all_finished)
+    if not force:
+        unfinished = [row.run_id for row in rows if row.record is None]
+        if unfinished and run_ids:
+            raise SpecError(f"run {unfinished[0]} isn't finished; attach to it, or remove it with --force")
+        rows = [row for row in rows if row.record is not None]
+    freed = sum(_remove(store, row) for row in rows)
+    console().print(f"{len(rows)} run{'' if len(rows) == 1 else 's'} removed, {render.size(freed)} freed")
+    return 0
+
+
+def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) -> int:
+    """Print a run: its summary and conversation, or the part of it that was asked for."""
+    row = Store().run(run_id)
+    if events:
+        for event in Store().events(row.run_id):
+            sys.stdout.write(json.dumps(event.raw) + "\n")
+        return 0
+    if row.record is None:
+        return _show_unfinished(row, as_json=as_json)
+    result = api.result_of(row)
+    if patch:
+        _print_patch(result.folder.patch)
+    elif as_json:
+        print_json(result_json(result))
+    elif files:
+        console().print(render.files_table(result.files))
+    else:
+        out = console()
+        _print_conversation(row)
+        out.print(render.summary(result, kept_in=str(result.folder.path), answer=False))
+        out.print(render.phase_bar(result.timings))
+    return 0
+
+
+def shell(run_id: str) -> int:
+    """Open a shell in a run's place and return its exit code."""
+    store = Store()
+    row = store.run(run_id)
+    stored = store.place(row.run_id)
+    if stored is None:
+        raise CcnbError(f"run {row.run_id} has no place any more; run it again with --keep")
+    argv = modes.get(row.mode).shell(Place.from_dict(stored))
+    try:
+        return subprocess.call(argv)
+    except FileNotFoundError:
+        raise ModeUnavailableError(f"{argv[0]} isn't on PATH, and a shell needs it; install it") from None
+
+
+def sweep(older_than: str | None, *, as_json: bool) -> int:
+    """Remove the places that no run needs any more; say what became of each."""
+    found = sweep_places(seconds(older_than, "--older-than") if older_than else None)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return 0
+    for one in found:
+        word = "removed" if one.removed else "left alone"
+        line = f"{word}: the place of run {one.run_id} in {one.mode} ({one.why})"
+        console().print(render.one_line(line), soft_wrap=True)
+    if not found:
+        console().print("nothing was left behind")
+    return 0
+
+
+def _chosen(
+    store: Store, run_ids: Sequence[str], older_than: str | None, *, all_finished: bool
+) -> list[RunRow]:
+    if sum((bool(run_ids), older_than is not None, all_finished)) != 1:
+        raise SpecError("name runs, or give one of --older-than and --all-finished")
+    if run_ids:
+        return [store.run(run_id) for run_id in dict.fromkeys(run_ids)]
+    if older_than is not None:
+        return store.runs(before=time.time() - seconds(older_than, "--older-than"))
+    return store.runs(state="done")
+
+
+def _remove(store: Store, row: RunRow) -> int:
+    """Remove a run and return the bytes that its folder had."""
+    if row.record is None:
+        _end(row)
+    stored = store.place(row.run_id)
+    if stored is not None:
+        _loop.submit(modes.get(row.mode).destroy(Place.from_dict(stored))).result()
+    freed = folder_size(row.folder.path)
+    store.remove(row.run_id)
+    return freed
+
+
+def _end(row: RunRow) -> None:
+    """End an unfinished run that nobody follows, so that nothing of it is left."""
+    if FollowerLock(row.folder).held_elsewhere:
+        raise RunBusyError(f"run {row.run_id} is followed by another process; press Ctrl-C there first")
+    row.folder.make()
+    handle = api.attach(row.run_id)
+    handle.cancel()
+    try:
+        handle.result()
+    except CcnbError as error:
+        console(stderr=True).print(f"run {row.run_id}: {render.one_line(error.message)}", soft_wrap=True)
+
+
+def _show_unfinished(row: RunRow, *, as_json: bool) -> int:
+    if as_json:
+        print_json(_listed_json(_listed(row)))
+        return 0
+    _print_conversation(row)
+    console().print(f"run {row.run_id} is {row.state}; follow it with `ccnb attach {row.run_id}`")
+    return 0
+
+
+def _print_conversation(row: RunRow) -> None:
+    out = console()
+    out.print(Text(render.harmless(row.spec.prompt), "bold"), soft_wrap=True)
+    folder = ""
+    for event in Store().events(row.run_id):
+        if event.subtype == "init":
+            folder = str(event.raw.get("cwd") or "")
+        for line in render.event_lines(event, folder=folder, whole=True):
+            out.print(line, soft_wrap=True)
+
+
+def _print_patch(file: Path) -> None:
+    """Print the patch as it is, so that it can be applied; harmless, where a terminal shows it."""
+    if not file.exists():
+        return
+    if sys.stdout.isatty():
+        sys.stdout.write(render.harmless(file.read_text(errors="replace")))
+        return
+    with file.open("rb") as source:
+        while block := source.read(1 << 20):
+            sys.stdout.buffer.write(block)
+
+
+def _listed(row: RunRow) -> ListedRun:
+    return ListedRun(
+        run_id=row.run_id,
+        mode=row.mode,
+        state=row.state,
+        started_at=row.created_at,
+        prompt=row.spec.prompt,
+        size_bytes=folder_size(row.folder.path),
+        record=row.record,
+    )
+
+
+def _listed_json(run: ListedRun) -> dict[str, Any]:
+    record = run.record
+    return {
+        "run_id": run.run_id,
+        "mode": run.mode,
+        "state": run.state,
+        "started_at": run.started_at.isoformat(),
+        "prompt": run.prompt,
+        "size_bytes": run.size_bytes,
+        "outcome": record.outcome if record else None,
+        "check_passed": record.check.passed if record and record.check else None,
+        "wall_s": record.timings.wall_s if record else None,
+        "total_cost_usd": record.total_cost_usd if record else None,
+        "exit_code": exit_code(record) if record else None,
+    }
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below a folder; what vanishes meanwhile counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).lstat().st_size
+    return total

@@ -1,0 +1,140 @@
+"""The options of the commands, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_WHERE, _AGENT, _LIMITS, _SHOWN = "Where it runs", "What the agent gets", "Limits", "What is shown"
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
+
+
+Prompt = Annotated[
+    str | None,
+    typer.Argument(
+        help="What to ask of the agent; - reads it from standard input. Without one: a small test prompt.",
+        show_default=False,
+    ),
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or a part of it that only one has.")]
+
+Mode = Annotated[
+    str,
+    _option(
+        _WHERE,
+        "auto (the strongest that is ready), docker, podman, local, all, or a list such as docker,podman.",
+        "--mode",
+        "-m",
+        envvar="CCNB_MODE",
+    ),
+]
+Workspace = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "The folder to work in; without one, a fresh one that is kept.",
+        "--workspace",
+        "-w",
+        metavar="DIR",
+    ),
+]
+Copy = Annotated[bool, _option(_WHERE, "Work on a copy of the workspace.", "--copy")]
+Api = Annotated[
+    str, _option(_WHERE, "live, or script:NAME-or-FILE for the scripted model.", "--api", metavar="SOURCE")
+]
+Network = Annotated[
+    str | None, _option(_WHERE, "open, or none: no way out of the place.", "--network", metavar="open|none")
+]
+Image = Annotated[str | None, _option(_WHERE, "A container image instead of the project's own.", "--image")]
+Isolation = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "none lets mode local run a real model in a plain process.",
+        "--isolation",
+        metavar="auto|none",
+    ),
+]
+Keep = Annotated[bool, _option(_WHERE, "Leave the place there at the end, for `ccnb shell`.", "--keep")]
+Reuse = Annotated[
+    bool,
+    _option(_WHERE, "Give a finished run of the same task on the same files, if there is one.", "--reuse"),
+]
+
+Model = Annotated[str | None, _option(_AGENT, "The model's name or alias.", "--model")]
+Setup = Annotated[
+    str | None, _option(_AGENT, "A shell command to run before the agent.", "--setup", metavar="COMMAND")
+]
+Check = Annotated[
+    str | None,
+    _option(_AGENT, "A shell command to run after it: exit code 0 is a pass.", "--check", metavar="COMMAND"),
+]
+Env = Annotated[
+    list[str] | None,
+    _option(_AGENT, "A variable for the place; repeat it for more.", "--env", "-e", metavar="NAME=VALUE"),
+]
+SecretEnv = Annotated[
+    list[str] | None,
+    _option(
+        _AGENT,
+        "A variable of your environment to pass on, kept out of all output; repeat it for more.",
+        "--secret-env",
+        metavar="NAME",
+    ),
+]
+PermissionMode = Annotated[
+    str | None,
+    _option(_AGENT, "Claude's own setting, such as acceptEdits.", "--permission-mode", metavar="MODE"),
+]
+AllowedTools = Annotated[
+    list[str] | None,
+    _option(_AGENT, "A tool that needs no permission; repeat it for more.", "--allowed-tools"),
+]
+DisallowedTools = Annotated[
+    list[str] | None, _option(_AGENT, "A tool that is refused; repeat it for more.", "--disallowed-tools")
+]
+SystemPrompt = Annotated[str | None, _option(_AGENT, "Instead of Claude's own.", "--system-prompt")]
+AppendSystemPrompt = Annotated[
+    str | None, _option(_AGENT, "After Claude's own system prompt.", "--append-system-prompt")
+]
+Resume = Annotated[
+    str | None,
+    _option(_AGENT, "The id of one of Claude's sessions, to go on with.", "--resume", metavar="SESSION"),
+]
+
+Timeout = Annotated[
+    float | None,
+    _option(_LIMITS, "Seconds that the agent may work; 1800 if not given.", "--timeout", metavar="SECONDS"),
+]
+MaxTurns = Annotated[int | None, _option(_LIMITS, "The most turns.", "--max-turns", metavar="COUNT")]
+BudgetUsd = Annotated[float | None, _option(_LIMITS, "The most dollars.", "--budget-usd", metavar="USD")]
+MemoryMb = Annotated[int | None, _option(_LIMITS, "Memory of the place in MB.", "--memory-mb", metavar="MB")]
+Cpus = Annotated[float | None, _option(_LIMITS, "Processors of the place.", "--cpus", metavar="COUNT")]
+
+Background = Annotated[
+    bool,
+    _option(_SHOWN, "Print the run's id once the agent runs, and leave it running.", "--background", "--bg"),
+]
+Json = Annotated[bool, _option(_SHOWN, "Print JSON and nothing else to standard output.", "--json")]
+Quiet = Annotated[bool, _option(_SHOWN, "Print the agent's answer alone.", "--quiet", "-q")]
+
+OlderThan = Annotated[
+    str | None,
+    typer.Option(
+        "--older-than", metavar="TIME", help="Longer ago than this: 30m, 12h, 7d.", show_default=False
+    ),
+]
+ExtraCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--extra-ca",
+        metavar="FILE",
+        help="Certificates to trust, as behind a company's proxy (PEM).",
+        show_default=False,
+    ),
+]

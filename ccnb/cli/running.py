@@ -1,0 +1,245 @@
+"""Start runs and attach to them: what `run`, `attach` and `demo` do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from ccnb import render
+from ccnb.cli.live import View
+from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json
+from ccnb.cli.values import environment, mode_names, prompt_of
+from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.runner import api
+from ccnb.runner.handles import Run, RunResult
+from ccnb.store import FollowerLock, Store
+
+DEMO_MODES = ("docker", "podman", "local")
+DEMO_PROMPT = (
+    "Write wordcount.sh, a POSIX shell script that prints how many words the file named by its first "
+    "argument holds. Try it on a sample.txt of six words that you make, and mend what is wrong with it."
+)
+DEMO_CHECK = "sh wordcount.sh sample.txt | grep -qx 6"
+
+_CLEAN_UP_LIMIT_S = 15.0
+_OUR_OPTIONS = ("prompt", "mode", "env", "secret_env", "timeout", "background", "as_json", "quiet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be run, and how it is shown."""
+
+    prompt: str
+    modes: Sequence[str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of `ccnb.start`, without the mode."""
+    background: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Request:
+        """Make it from the options of `ccnb run`.
+
+        Raises
+        ------
+        SpecError
+        """
+        options = {k: v for k, v in given.items() if k not in _OUR_OPTIONS and v not in (None, [])}
+        options["env"] = environment(given["env"] or [], given["secret_env"] or [])
+        if given["timeout"] is not None:
+            options["timeout_s"] = given["timeout"]
+        modes = mode_names(given["mode"])
+        if len(modes) > 1 and given["workspace"] is not None and not given["copy"]:
+            raise SpecError("several modes in one workspace would find each other's files; add --copy")
+        return cls(
+            prompt=prompt_of(given["prompt"]),
+            modes=modes,
+            options=options,
+            background=given["background"],
+            as_json=given["as_json"],
+            quiet=given["quiet"],
+        )
+
+
+def run(request: Request) -> int:
+    """Run in each mode, one after the other; return the first exit code that isn't 0."""
+    if request.background:
+        leave(max(_leave_running(request, mode) for mode in request.modes))
+    results: list[RunResult] = []
+    codes: list[int] = []
+    for mode in request.modes:
+        result, code = _run_one(request, mode)
+        results += [result] if result else []
+        codes.append(code)
+    if len(results) > 1 and not request.as_json and not request.quiet:
+        _print_comparison(results)
+    return next((code for code in codes if code), 0)
+
+
+def attach(run_id: str, *, cancel: bool, as_json: bool, quiet: bool) -> int:
+    """Follow a run from its first event to its result; Ctrl-C leaves it going on."""
+    row = Store().run(run_id)
+    if cancel and row.record is None and FollowerLock(row.folder).held_elsewhere:
+        raise RunBusyError(f"run {row.run_id} is followed by another process; press Ctrl-C there")
+    handle = api.attach(row.run_id)
+    view = _view(as_json=as_json, quiet=quiet, begun_at=row.created_at.timestamp())
+    if cancel:
+        return _end(handle, view, as_json=as_json, quiet=quiet)
+    try:
+        result = view.watch(handle)
+    except KeyboardInterrupt:
+        again = f"`ccnb attach {row.run_id}` follows it again, with --cancel it ends it"
+        _note(f"run {row.run_id} goes on; {again}")
+        leave(130)
+    return _show_result(result, as_json=as_json, quiet=quiet)
+
+
+def _end(handle: Run, view: View, *, as_json: bool, quiet: bool) -> int:
+    # Only what is followed again from its output on can tell how far the agent got.
+    view.wait_until_running(handle)
+    handle.cancel()
+    result = view.follow(handle)
+    code = _show_result(result, as_json=as_json, quiet=quiet)
+    return 0 if result.outcome == "cancelled" else code
+
+
+def demo(mode: str, image: str | None, *, as_json: bool) -> int:
+    """Do the demo task in every mode that is ready, and set the runs side by side."""
+    modes = _demo_modes(mode)
+    options = {"api": "script:demo", "check": DEMO_CHECK} | ({"image": image} if image else {})
+    if not as_json:
+        line = f"The same small task in {', '.join(modes)}: the real claude, answered by a scripted model."
+        console().print(line)
+    return run(Request(prompt=DEMO_PROMPT, modes=modes, options=options, as_json=as_json))
+
+
+def _demo_modes(mode: str) -> list[str]:
+    """Return the modes for the demo; say of the others why they aren't ready."""
+    if mode != "all":
+        return mode_names(mode)
+    found = {m.mode: m for m in api.readiness()}
+    for name in DEMO_MODES:
+        if not found[name].ready:
+            _note(f"{name} is left out: {found[name].why}; {found[name].next_action}")
+    ready = [name for name in DEMO_MODES if found[name].ready]
+    if not ready:
+        raise ModeUnavailableError("no mode is ready; `ccnb doctor` says what to do")
+    return ready
+
+
+def _run_one(request: Request, mode: str) -> tuple[RunResult | None, int]:
+    """Run in one mode. What fails once it has begun is said, and the next mode is still tried."""
+    view = _view(as_json=request.as_json, quiet=request.quiet)
+    if len(request.modes) > 1 and not request.quiet:
+        console(stderr=request.as_json).print(Text(f"\n{mode}", "bold"))
+    handle = api.start(request.prompt, mode=mode, on_progress=view.say, **request.options)
+    try:
+        result = view.follow(handle)
+    except KeyboardInterrupt:
+        _say_what_is_kept(handle)
+        raise
+    except CcnbError as error:
+        code = complain(error)
+        stored = _stored(handle)
+        if stored and request.as_json:
+            print_json(result_json(stored))
+        return stored, code
+    if len(request.modes) == 1 or request.as_json or request.quiet:
+        return result, _show_result(result, as_json=request.as_json, quiet=request.quiet)
+    _show_verdict(result)
+    # The removal goes on behind the result; it must not take time from the next mode.
+    return _with_clean_up(result), exit_code(result)
+
+
+def _leave_running(request: Request, mode: str) -> int:
+    """Start a run and wait until its agent runs, so that it goes on without us."""
+    view = _view(as_json=True, quiet=request.quiet)
+    handle = api.start(request.prompt, mode=mode, on_progress=view.say, **request.options)
+    try:
+        view.wait_until_running(handle)
+    except KeyboardInterrupt:
+        handle.cancel()
+        view.follow(handle)
+        raise
+    code = exit_code(handle.result()) if handle.done else 0
+    if request.as_json:
+        print_json({"run_id": handle.run_id, "mode": mode, "state": handle.state})
+    else:
+        console().print(handle.run_id)
+    if not request.quiet:
+        _note(f"running in {mode}; `ccnb attach {handle.run_id}` follows it")
+    return code
+
+
+def _show_result(result: RunResult, *, as_json: bool, quiet: bool) -> int:
+    if as_json:
+        print_json(result_json(result))
+    elif quiet:
+        console().print(render.harmless(result.text), soft_wrap=True)
+    else:
+        out = console()
+        out.print(render.summary(result, kept_in=str(result.folder.path)))
+        if result.spec.keep:
+            out.print(f"its place is kept: `ccnb shell {result.run_id}`")
+    return exit_code(result)
+
+
+def _show_verdict(result: RunResult) -> None:
+    """Say how a run ended whose details will stand in the comparison."""
+    out = console()
+    out.print(render.verdict(result))
+    for text in [*([str(result.error)] if result.error else []), *result.warnings]:
+        out.print(render.one_line(text), soft_wrap=True)
+
+
+def _print_comparison(results: Sequence[RunResult]) -> None:
+    out = console()
+    out.print()
+    out.print(render.comparison(results, "side by side"))
+    kept = Path(results[0].folder.path).parent
+    out.print(f"The runs are kept in {kept}; look at one with:", soft_wrap=True)
+    for result in results:
+        out.print(f"  ccnb show {result.run_id}")
+
+
+def _say_what_is_kept(handle: Run) -> None:
+    folder = Store().folder(handle.run_id).path
+    if handle.done:
+        _note(f"run {handle.run_id} was stopped; what it did is kept in {folder}")
+    else:
+        _note(
+            f"run {handle.run_id} may still go on; `ccnb attach --cancel {handle.run_id}` ends it ({folder})"
+        )
+
+
+def _stored(handle: Run) -> RunResult | None:
+    row = Store().run(handle.run_id)
+    return api.result_of(row) if row.record else None
+
+
+def _with_clean_up(result: RunResult) -> RunResult:
+    """Wait until the run's place is gone; return the result with the time that took."""
+    store = Store()
+    until = time.monotonic() + _CLEAN_UP_LIMIT_S
+    while time.monotonic() < until:
+        row = store.run(result.run_id)
+        if row.record and (row.record.timings.cleanup_s is not None or store.place(result.run_id) is None):
+            return api.result_of(row)
+        if result.spec.keep:
+            break
+        time.sleep(0.05)
+    return result
+
+
+def _view(*, as_json: bool, quiet: bool, begun_at: float | None = None) -> View:
+    return View(console(stderr=as_json), quiet=quiet, begun_at=begun_at)
+
+
+def _note(text: str) -> None:
+    console(stderr=True).print(render.one_line(text), soft_wrap=True)

@@ -1,0 +1,45 @@
+"""How values look: renderables for a terminal, which are plain text where there are no colours."""
+
+from ccnb.render.events import event_lines, retry_text, tool_summary
+from ccnb.render.grid import Cell, Grid
+from ccnb.render.machine import doctor_table, facts_table, readiness_table
+from ccnb.render.runs import (
+    ListedRun,
+    comparison,
+    file_list,
+    files_table,
+    phase_bar,
+    runs_table,
+    status_line,
+    summary,
+    timing_text,
+    verdict,
+)
+from ccnb.render.text import count, duration, harmless, money, one_line, size
+
+__all__ = [
+    "Cell",
+    "Grid",
+    "ListedRun",
+    "comparison",
+    "count",
+    "doctor_table",
+    "duration",
+    "event_lines",
+    "facts_table",
+    "file_list",
+    "files_table",
+    "harmless",
+    "money",
+    "one_line",
+    "phase_bar",
+    "readiness_table",
+    "retry_text",
+    "runs_table",
+    "size",
+    "status_line",
+    "summary",
+    "timing_text",
+    "tool_summary",
+    "verdict",
+]

@@ -1,0 +1,173 @@
+"""A run outlives its client: kill that at any moment, attach from another process, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import ccnb
+from ccnb.store import FollowerLock, Store
+from tests.conformance.test_modes import wait_for
+
+EVENTS = 30
+TALK = f"init; i=0; while [ $i -lt {EVENTS} ]; do say $i; i=$((i+1)); sleep 0.02; done; echo x >made.txt; result"
+TURNS = """
+- say: One.
+  tools:
+    - Bash: {command: "echo one >one.txt", description: make a file}
+- say: Two.
+  wait: 3
+"""
+
+CLIENT = """
+import json, sys
+import ccnb
+options = json.loads(sys.argv[1])
+run = ccnb.start("Do it", **options)
+print(run.run_id, flush=True)
+for event in run:
+    print(event.type, flush=True)
+run.result()
+"""
+
+
+WAITING_CLIENT = """
+import json, sys
+import ccnb
+print("ready", flush=True)
+ccnb.run("Do it", **json.loads(sys.argv[1]))
+"""
+
+
+def client(options, code=CLIENT) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(options)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def killed_after(options, delay_s: float) -> str:
+    """Start a run in another process, kill that after a while, and return the run's id."""
+    process = client(options)
+    run_id = process.stdout.readline().strip()
+    time.sleep(delay_s)
+    kill(process)
+    return run_id
+
+
+def killed_at_first_event(options) -> str:
+    """Start a run in another process, kill that when the agent is at work, and return the run's id."""
+    process = client(options)
+    run_id = process.stdout.readline().strip()
+    process.stdout.readline()
+    kill(process)
+    return run_id
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 3.0])
+def test_a_client_killed_at_any_moment_costs_nothing(home, places, mode, agent, delay_s):
+    run_id = killed_after(agent(mode, TALK) | {"check": "test -e made.txt"}, delay_s)
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error) == ("success", None)
+    texts = [e.text for e in result.events]
+    assert texts == ["", *map(str, range(EVENTS)), "done"]
+    assert result.total_cost_usd == 0.5
+    assert result.check.passed
+    assert [f.path for f in result.files] == ["made.txt"]
+    assert result.timings.first_event_s + result.timings.agent_s == pytest.approx(EVENTS * 0.02, abs=0.6)
+    assert result.timings.wall_s < 6
+    wait_for(lambda: places(mode) == [])
+
+
+def test_the_real_agent_goes_on_between_its_model_calls(home, places, mode, tmp_path):
+    script = tmp_path / "turns.yaml"
+    script.write_text(TURNS)
+    process = client({"mode": mode, "api": f"script:{script}"})
+    run_id = process.stdout.readline().strip()
+    while "user" not in process.stdout.readline():
+        pass
+    kill(process)
+    time.sleep(4)
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.text) == ("success", "Two.")
+    assert [c["status"] for c in result.calls] == [200, 200]
+    assert [f.path for f in result.files] == ["one.txt"]
+    assert result.usage.output_tokens > 0
+    offsets = [e.offset for e in result.events]
+    assert offsets == sorted(set(offsets))
+    wait_for(lambda: places(mode) == [])
+
+
+def test_a_second_process_watches_what_the_first_one_follows(home, places, agent, mode):
+    handle = ccnb.start("Do it", **agent(mode, TALK))
+    wait_for(lambda: len(handle.events) > 3)
+    watching = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import ccnb, sys; run = ccnb.attach(sys.argv[1]); print([e.text for e in run][-1]); print(run.result().outcome)",
+            handle.run_id,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert watching.stdout.split() == ["done", "success"]
+    assert handle.result().outcome == "success"
+
+
+def test_a_watcher_takes_over_when_the_follower_dies(home, places, agent, mode):
+    process = client(agent(mode, TALK))
+    run_id = process.stdout.readline().strip()
+    process.stdout.readline()
+    handle = ccnb.attach(run_id)
+    assert FollowerLock(Store(home).folder(run_id)).held_elsewhere
+    threading.Timer(0.2, kill, [process]).start()
+    assert [e.text for e in handle] == ["", *map(str, range(EVENTS)), "done"]
+    assert handle.result().outcome == "success"
+    wait_for(lambda: places(mode) == [])
+
+
+def test_sweep_leaves_alone_what_can_still_be_attached_to(home, places, agent, mode):
+    run_id = killed_at_first_event(agent(mode, "init; sleep 2; result"))
+    assert [(s.run_id, s.removed) for s in ccnb.sweep()] == [(run_id, False)]
+    assert ccnb.attach(run_id).result().outcome == "success"
+    wait_for(lambda: places(mode) == [])
+
+
+def test_sweep_leaves_alone_what_a_living_client_follows(home, places, agent, mode):
+    handle = ccnb.start("Do it", **agent(mode, "init; sleep 2; result"))
+    wait_for(lambda: len(handle.events) == 1)
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [False]
+    assert handle.result().outcome == "success"
+
+
+def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
+    killed_at_first_event(agent(mode, "init; sleep 100"))
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+    assert places(mode) == []
+
+
+def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
+    options = agent(mode, "init; sleep 30; result") | {"setup": "sleep 0.3"}
+    for delay_s in (0.0, 0.1, 0.2, 0.4, 1.2):
+        process = client(options, WAITING_CLIENT)
+        process.stdout.readline()
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == -signal.SIGINT
+        wait_for(lambda: places(mode) == [])
+    assert {row.outcome for row in ccnb.runs()} == {"cancelled"}

@@ -1,0 +1,264 @@
+"""Engines as people have them: of another user, of another machine, gone in the middle, with limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import ccnb
+from ccnb.engine import connect
+from ccnb.store import Store
+from tests.conformance.test_modes import wait_for
+from tests.conftest import AGENT_IMAGE, agent_image
+
+TESTER = 1234
+SYSTEM_PYTHON = "/usr/bin/python3"
+SITE = next(p for p in sys.path if p.endswith("site-packages"))
+
+CLIENT = """
+import json, os, sys
+import ccnb
+options = json.loads(sys.argv[1])
+result = ccnb.run("Do it", **options)
+files = {}
+for root, _, names in os.walk(result.workspace):
+    for name in names:
+        path = os.path.join(root, name)
+        files[os.path.relpath(path, result.workspace)] = [os.lstat(path).st_uid, open(path).read()]
+print(json.dumps({"outcome": result.outcome, "error": str(result.error), "files": files,
+    "changes": [[f.path, f.change] for f in result.files], "texts": [e.text for e in result.events],
+    "warnings": result.warnings, "patch": result.patch, "check": result.check and result.check.output}))
+"""
+
+
+def same_python() -> bool:
+    """Return whether the system's Python can load what this one has installed."""
+    ask = [SYSTEM_PYTHON, "-c", "import sys; print(sys.version_info[:2])"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == str(
+            sys.version_info[:2]
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+needs_tester = pytest.mark.skipif(
+    not same_python() or subprocess.run(["id", "ccnbtest"], capture_output=True, check=False).returncode != 0,
+    reason="needs the user ccnbtest (make engines) and a system Python of this version",
+)
+
+
+@pytest.fixture
+def tester_folder():
+    """Return a folder of another user's."""
+    folder = Path("/tmp") / f"ccnb-tester-{os.getpid()}-{time.monotonic_ns() % 10**6}"
+    (folder / "workspace").mkdir(parents=True)
+    (folder / "home").mkdir()
+    for path in (folder, folder / "workspace", folder / "home"):
+        os.chown(path, TESTER, TESTER)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_tester(folder: Path, options: dict, **env: str) -> dict:
+    """Run a client as the user ccnbtest."""
+    project = Path(__file__).parent.parent.parent
+    done = subprocess.run(
+        [
+            "setpriv",
+            f"--reuid={TESTER}",
+            f"--regid={TESTER}",
+            "--groups=docker",
+            SYSTEM_PYTHON,
+            "-c",
+            CLIENT,
+            json.dumps(options | {"workspace": str(folder / "workspace")}),
+        ],
+        env={
+            "PATH": os.defpath,
+            "HOME": "/home/ccnbtest",
+            "CCNB_HOME": str(folder / "home"),
+            "PYTHONPATH": f"{project}:{SITE}",
+            "XDG_RUNTIME_DIR": f"/run/user/{TESTER}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        | env,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+WORK = "init; id -u >uid.txt; mkdir -p d; echo x >d/x.txt; result"
+
+
+@needs_tester
+@pytest.mark.needs("docker", "root")
+def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folder):
+    options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "env": {"AGENT": WORK}}
+    told = as_tester(tester_folder, options)
+    assert told["outcome"] == "success", told
+    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("podman", "root")
+def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_folder):
+    image = rootless_agent_image()
+    options = {"mode": "podman", "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
+    told = as_tester(tester_folder, options)
+    assert told["outcome"] == "success", told
+    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("bubblewrap", "root")
+def test_what_the_agent_makes_behind_bubblewrap_belongs_to_an_ordinary_user(tester_folder):
+    agent = Path(__file__).parent.parent / "doubles" / "agent"
+    options = {"mode": "local", "api": "script:demo", "env": {"AGENT": WORK}}
+    told = as_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
+    assert told["outcome"] == "success", told
+    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+def rootless_agent_image() -> str:
+    """Build the double's image on the tester's own engine."""
+    from tests.conftest import build_agent_image
+
+    before = os.environ.get("CONTAINER_HOST")
+    os.environ["CONTAINER_HOST"] = f"unix:///run/user/{TESTER}/podman/podman.sock"
+    try:
+        return build_agent_image(connect("podman"))
+    finally:
+        os.environ.pop("CONTAINER_HOST")
+        if before:
+            os.environ["CONTAINER_HOST"] = before
+
+
+@pytest.mark.needs("root", "unshare")
+def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
+    hidden = home / "hidden"
+    hidden.mkdir()
+    commands = "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; result"
+    options = {
+        "mode": engine_mode,
+        "api": "script:demo",
+        "image": agent_image(engine_mode),
+        "env": {"AGENT": commands},
+        "workspace": f"{hidden}/workspace",
+        "check": "ls",
+    }
+    inner = (
+        f"mount -t tmpfs none {hidden} && mkdir {hidden}/home {hidden}/workspace && "
+        f'echo old >{hidden}/workspace/old.txt && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "success", told
+    assert told["texts"] == ["", "hello", "done"]
+    assert told["files"] == {"d/new.txt": [os.getuid(), "new\n"]}
+    assert sorted(map(tuple, told["changes"])) == [
+        ("d/new.txt", "made"),
+        ("link", "made"),
+        ("old.txt", "removed"),
+    ]
+    assert told["check"] == "d\nlink\n"
+
+
+@pytest.mark.needs("root", "unshare")
+def test_the_real_agent_works_where_the_engine_cannot_see_our_folders(home, engine_mode):
+    hidden = home / "hidden"
+    hidden.mkdir()
+    options = {"mode": engine_mode, "api": "script:demo", "check": "sh wordcount.sh sample.txt"}
+    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["outcome"], told["check"]) == ("success", "6\n"), told
+
+
+def test_the_limits_hold(home, places, engine_mode, agent):
+    result = ccnb.run(
+        "Do it",
+        keep=True,
+        memory_mb=300,
+        cpus=0.5,
+        max_processes=50,
+        **agent(engine_mode, "init; for i in $(seq 100); do sleep 1 & done 2>/dev/null; result"),
+    )
+    place = Store(home).place(result.run_id)
+    host = connect(engine_mode).inspect(place["id"])["HostConfig"]
+    assert (host["Memory"], host["PidsLimit"]) == (300 * 2**20, 50)
+    assert host["NanoCpus"] == 5e8 or host["CpuQuota"] == 50_000
+    assert host["Init"] is True
+    assert not host["Privileged"]
+    assert not host["CapAdd"]
+    ccnb.sweep(older_than_s=0)
+
+
+def test_running_out_of_memory_is_told_from_a_crash(home, places, engine_mode, agent):
+    result = ccnb.run("Do it", memory_mb=64, **agent(engine_mode, "init; exec tail /dev/zero"))
+    assert (result.outcome, result.error.kind) == ("agent_error", "out_of_memory")
+
+
+@pytest.mark.needs("podman", "root")
+def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(home, places, agent, monkeypatch, tmp_path):
+    options = agent("podman", "init; sleep 3; echo x >x.txt; result")
+    socket = tmp_path / "podman.sock"
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+    service = podman_service(socket)
+    handle = ccnb.start("Do it", **options)
+    wait_for(lambda: len(handle.events) == 1)
+    service.kill()
+    service.wait()
+    result = handle.result()
+    assert (result.outcome, [f.path for f in result.files]) == ("success", ["x.txt"])
+    wait_for(lambda: Store(home).run(result.run_id).record.timings.cleanup_s is not None)
+    service = podman_service(socket)
+    try:
+        assert "ccnb sweep" in Store(home).run(result.run_id).record.warnings[-1]
+        assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
+        assert places("podman") == []
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def podman_service(socket: Path) -> subprocess.Popen:
+    socket.unlink(missing_ok=True)
+    # With CONTAINER_HOST in its environment podman would be a client itself.
+    env = {name: value for name, value in os.environ.items() if name != "CONTAINER_HOST"}
+    service = subprocess.Popen(["podman", "system", "service", "--time=0", f"unix://{socket}"], env=env)
+    wait_for(socket.exists)
+    time.sleep(0.3)
+    return service
+
+
+def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_mode, agent):
+    handle = ccnb.start("Do it", **agent(engine_mode, "init; sleep 60; result"))
+    wait_for(lambda: len(handle.events) == 1)
+    connect(engine_mode).remove(Store(home).place(handle.run_id)["id"])
+    result = handle.result()
+    assert (result.outcome, result.error.kind) == ("lost", "place_lost")
+    assert AGENT_IMAGE in result.conditions["image"]
