@@ -178,12 +178,16 @@ class ContainerMode:
         return await asyncio.to_thread(_connect, self.name, url)
 
 
-_connections: dict[tuple[str, str | None], Engine] = {}
+_connections: dict[tuple[str | None, ...], Engine] = {}
 
 
 def _connect(kind: str, url: str | None) -> Engine:
-    """Return an engine that this process has talked to before, or look for one."""
-    key = (kind, url or os.environ.get("DOCKER_HOST"))
+    """Return an engine that this process has talked to before, or look for one.
+
+    A person who points a variable at another engine means the next run.
+    """
+    names = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST")
+    key = (kind, url) if url else (kind, *map(os.environ.get, names))
     if key not in _connections:
         _connections[key] = engine.connect(kind, url)
     return _connections[key]

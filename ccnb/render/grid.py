@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
@@ -12,6 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ccnb.render.text import harmless
+
+
+_GAP = 2
+"""Between two columns."""
+_LEAST = 10
+"""The least width of a column that is cut."""
 
 
 @dataclass(frozen=True)
@@ -27,50 +33,62 @@ class Grid:
     """A table of cells. Strings are cells too; whatever they hold is made harmless when it is shown."""
 
     headings: Sequence[str]
+    """All empty: a list of things with their names, without a head."""
     rows: Sequence[Sequence[str | Cell]]
     title: str = ""
     right: frozenset[int] = frozenset()
     """Columns of numbers, aligned to the right."""
     whole: frozenset[int] = frozenset()
     """Columns that are never broken into lines."""
-    cut: frozenset[int] = frozenset()
-    """Columns that end in an ellipsis where there is no room."""
-    lines: bool = field(default=False, kw_only=True)
-    """A line between rows, for cells of several lines."""
+    cut: int | None = None
+    """The column that ends in an ellipsis where there is no room."""
+    optional: Sequence[int] = ()
+    """Columns that are left out where there is no room, the first to go first."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        headed = any(self.headings)
-        padding = (0, 1) if headed else (0, 2, 0, 0)
+        texts = [[_text(cell) for cell in row] for row in self.rows]
+        widths = [
+            max([cell_len(heading), *(_widest(row[c]) for row in texts)])
+            for c, heading in enumerate(self.headings)
+        ]
+        shown = self._shown(widths, options.max_width)
         table = Table(
             title=self.title or None,
             title_justify="left",
             title_style="bold",
-            box=box.SIMPLE_HEAD if headed else None,
-            show_header=headed,
-            show_lines=self.lines,
+            box=box.SIMPLE_HEAD if any(self.headings) else None,
+            show_header=any(self.headings),
+            show_edge=False,
             pad_edge=False,
-            padding=padding,
+            padding=(0, 1 if any(self.headings) else 2, 0, 0),
             header_style="bold",
         )
-        texts = [[_text(cell) for cell in row] for row in self.rows]
-        for number, heading in enumerate(self.headings):
+        for c in shown:
+            others = sum(widths[other] + _GAP for other in shown if other != c)
             table.add_column(
-                Text(harmless(heading)),
-                justify="right" if number in self.right else "left",
-                no_wrap=number in self.whole | self.cut,
-                overflow="ellipsis" if number in self.cut else "fold",
-                max_width=self._room(texts, options.max_width) if number in self.cut else None,
+                Text(harmless(self.headings[c])),
+                justify="right" if c in self.right else "left",
+                no_wrap=c in self.whole or c == self.cut,
+                overflow="ellipsis" if c == self.cut else "fold",
+                max_width=max(_LEAST, options.max_width - others) if c == self.cut else None,
             )
         for row in texts:
-            table.add_row(*row)
+            table.add_row(*(row[c] for c in shown))
         yield table
 
-    def _room(self, rows: Sequence[Sequence[Text]], width: int) -> int:
-        """Return what the columns that are shown whole leave of a width."""
-        columns = range(len(self.headings))
-        widths = [max([cell_len(self.headings[c]), *(row[c].cell_len for row in rows)]) for c in columns]
-        taken = sum(widths[c] for c in columns if c not in self.cut) + 2 * len(columns) + 2
-        return max(8, width - taken)
+    def _shown(self, widths: Sequence[int], room: int) -> list[int]:
+        """Return the columns for which there is room."""
+        shown = list(range(len(widths)))
+        for column in self.optional:
+            needed = sum((_LEAST if c == self.cut else widths[c]) + _GAP for c in shown) - _GAP
+            if needed > room:
+                shown.remove(column)
+        return shown
+
+
+def _widest(text: Text) -> int:
+    """Return the width of a text's widest line."""
+    return max((cell_len(line) for line in text.plain.split("\n")), default=0)
 
 
 def _text(cell: str | Cell) -> Text:

@@ -24,7 +24,7 @@ def readiness_table(modes: Sequence[Mapping[str, Any]]) -> Grid:
         for m in modes
     ]
     headings = ("mode", "", "version", "isolation, or why not", "what to do or know")
-    return Grid(headings, rows, whole=frozenset({0, 1}), lines=True)
+    return Grid(headings, rows, whole=frozenset({0, 1}))
 
 
 def facts_table(modes: Sequence[Mapping[str, Any]]) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
@@ -138,7 +138,9 @@ def runs_table(runs: Sequence[ListedRun]) -> Grid:
     """Return a list of runs."""
     headings = ("run", "started", "mode", "outcome", "check", "time", "cost", "size", "prompt")
     cells = [_run_row(run) for run in runs]
-    return Grid(headings, cells, right=frozenset({5, 6, 7}), whole=frozenset(range(8)), cut=frozenset({8}))
+    return Grid(
+        headings, cells, right=frozenset({5, 6, 7}), whole=frozenset(range(8)), cut=8, optional=(7, 4)
+    )
 
 
 def comparison(records: Sequence[RunRecord], title: str = "") -> Grid:
@@ -175,11 +177,12 @@ def _time_row(label: str, records: Sequence[RunRecord], name: str) -> list[list[
 
 def _run_row(run: ListedRun) -> list[str | Cell]:
     record = run.record
-    started = run.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    started = run.started_at.astimezone()
+    recent = datetime.now(UTC) - run.started_at < timedelta(hours=20)
     word = record.outcome if record else run.state
     return [
         run.run_id,
-        started,
+        started.strftime("%H:%M:%S" if recent else "%Y-%m-%d"),
         run.mode,
         Cell(word, _STYLES.get(word, "red" if record else "cyan")),
         _check_word(record.check if record else None),
