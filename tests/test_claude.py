@@ -71,8 +71,10 @@ def test_a_program_on_path_is_found_before_the_one_in_the_wheel(tmp_path, monkey
     assert claude.find_program() == program.resolve()
 
 
-@pytest.mark.parametrize(("content", "mode"), [(b"#!/bin/sh\n", 0o755), (b"", 0o755), (b"\x7fELF", 0o644)])
-def test_a_script_or_what_cannot_run_is_passed_over(tmp_path, monkeypatch, content, mode):
+@pytest.mark.parametrize(
+    ("content", "mode"), [(b"#!/usr/bin/env node\n", 0o755), (b"", 0o755), (b"\x7fELF", 0o644)]
+)
+def test_a_node_script_or_what_cannot_run_is_passed_over(tmp_path, monkeypatch, content, mode):
     program = tmp_path / "claude"
     program.write_bytes(content)
     program.chmod(mode)
@@ -84,7 +86,9 @@ def test_the_real_program_takes_the_whole_command():
     program = claude.find_program()
     if program is None:
         pytest.skip("the claude program is not installed")
-    command = argv("bypassPermissions", model="m", max_turns=1, budget_usd=1, allowed_tools=["Edit"], system_prompt="-s")
+    command = argv(
+        "bypassPermissions", model="m", max_turns=1, budget_usd=1, allowed_tools=["Edit"], system_prompt="-s"
+    )
     # An invalid session id is looked at after all options: nothing else was wrong.
     done = subprocess.run(
         [program, *command[1:], "--session-id=nope"],

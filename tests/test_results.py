@@ -34,7 +34,11 @@ usages = st.builds(Usage, counts, counts, counts, counts)
 seconds = st.floats(0, 1e6)
 texts = st.text(max_size=20)
 timings = st.builds(
-    Timings, **{phase: seconds for phase in PHASES}, cleanup_s=st.none() | seconds, model_s=seconds, tools_s=seconds
+    Timings,
+    **dict.fromkeys(PHASES, seconds),
+    cleanup_s=st.none() | seconds,
+    model_s=seconds,
+    tools_s=seconds,
 )
 records = st.builds(
     RunRecord,
@@ -47,7 +51,8 @@ records = st.builds(
     usage=usages,
     timings=timings,
     files=st.lists(
-        st.builds(FileChange, texts, st.sampled_from(["made", "changed", "removed"]), counts, st.booleans()), max_size=3
+        st.builds(FileChange, texts, st.sampled_from(["made", "changed", "removed"]), counts, st.booleans()),
+        max_size=3,
     ).map(tuple),
     check=st.none() | st.builds(CheckResult, texts, st.integers(0, 255), texts),
     exit_code=st.none() | st.integers(0, 255),
@@ -80,7 +85,13 @@ def test_what_an_older_version_wrote_loads_with_what_it_had():
         "started_at": "2026-01-02T03:04:05+00:00",
     }
     record = RunRecord.from_dict(data)
-    assert (record.usage, record.timings, record.files, record.check, record.error) == (Usage(), Timings(), (), None, None)
+    assert (record.usage, record.timings, record.files, record.check, record.error) == (
+        Usage(),
+        Timings(),
+        (),
+        None,
+        None,
+    )
     assert record.text == ""
     assert not record.is_error
 
@@ -174,7 +185,12 @@ class TestEventView:
         )
         assert (seen.text, seen.thinking) == ("Now then.", "Hm.")
         assert seen.tool_uses == [ToolUse("t1", "Bash", {"command": "ls"})]
-        assert (seen.message_id, seen.model, seen.session_id, seen.parent_tool_use_id) == ("msg_1", "m", "s", "p")
+        assert (seen.message_id, seen.model, seen.session_id, seen.parent_tool_use_id) == (
+            "msg_1",
+            "m",
+            "s",
+            "p",
+        )
         assert seen.usage == Usage(3, 4)
 
     @pytest.mark.parametrize(
@@ -198,7 +214,13 @@ class TestEventView:
         assert (seen.text, seen.usage) == ("Done.", Usage(output_tokens=9))
 
     def test_of_a_retry(self):
-        raw = {"attempt": 2, "max_retries": 10, "retry_delay_ms": 603, "error_status": 429, "error": "rate_limit"}
+        raw = {
+            "attempt": 2,
+            "max_retries": 10,
+            "retry_delay_ms": 603,
+            "error_status": 429,
+            "error": "rate_limit",
+        }
         seen = event({"type": "system", "subtype": "api_retry", **raw})
         assert seen.retry == ApiRetry(2, 10, 0.603, 429, "rate_limit")
 
@@ -220,14 +242,29 @@ json_values = st.recursive(
 )
 KINDS = ["system", "assistant", "user", "result", "stream_event", "rate_limit_event", "unparsed", "newer"]
 keys = st.sampled_from(
-    ["message", "usage", "timestamp", "result", "text", "session_id", "event", "attempt", "retry_delay_ms", "error_status"]
+    [
+        "message",
+        "usage",
+        "timestamp",
+        "result",
+        "text",
+        "session_id",
+        "event",
+        "attempt",
+        "retry_delay_ms",
+        "error_status",
+    ]
 )
 contents = st.fixed_dictionaries(
     {
         "content": json_values
         | st.lists(
-            st.dictionaries(st.sampled_from(["type", "text", "thinking", "id", "name", "input", "content"]), json_values)
-            | st.fixed_dictionaries({"type": st.sampled_from(["text", "thinking", "tool_use", "tool_result"])}),
+            st.dictionaries(
+                st.sampled_from(["type", "text", "thinking", "id", "name", "input", "content"]), json_values
+            )
+            | st.fixed_dictionaries(
+                {"type": st.sampled_from(["text", "thinking", "tool_use", "tool_result"])}
+            ),
             max_size=3,
         ),
         "usage": st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Usage)]), json_values),

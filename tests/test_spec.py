@@ -73,7 +73,9 @@ def test_equal_specs_have_one_fingerprint(spec):
 
 
 def test_a_whole_number_of_seconds_asks_for_the_same_as_a_float():
-    assert RunSpec(prompt="x", timeout_s=60).fingerprint() == RunSpec(prompt="x", timeout_s=60.0).fingerprint()
+    assert (
+        RunSpec(prompt="x", timeout_s=60).fingerprint() == RunSpec(prompt="x", timeout_s=60.0).fingerprint()
+    )
 
 
 def test_a_secret_is_written_down_by_its_name_only():

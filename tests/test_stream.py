@@ -6,6 +6,7 @@ import json
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ from ccnb.stream import LineSplitter, Tally, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HERE = Path(__file__).parent
-# Recorded from the real agent (2.1.330) against our gateway with a script; and the shared ones, where they are.
+# Recorded from the real agent (2.1.330) against our gateway with a script; the shared ones where they are.
 STREAMS = [
     *sorted((HERE / "data" / "streams").glob("*.jsonl")),
     *sorted((HERE.parent.parent / "shared" / "contracts" / "streams").glob("*.jsonl")),
 ]
-every_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
+every_stream = pytest.mark.parametrize(
+    "stream", STREAMS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}"
+)
 
 
 def recorded(name):
@@ -51,13 +54,16 @@ def tally_of(data):
 
 def chunked(data, cuts):
     edges = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 # Lines
 
 
-@given(data=st.binary(max_size=200) | st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff"])).map(b"".join), cuts=st.lists(st.integers(0, 200)))
+@given(
+    data=st.binary(max_size=200) | st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff"])).map(b"".join),
+    cuts=st.lists(st.integers(0, 200)),
+)
 def test_any_chunking_gives_the_same_lines_at_the_same_offsets(data, cuts):
     lines, end = lines_of(chunked(data, cuts))
     assert (lines, end) == lines_of([data])
@@ -74,7 +80,8 @@ def test_any_chunking_gives_the_same_lines_at_the_same_offsets(data, cuts):
 def test_any_chunking_of_a_recorded_stream_gives_the_same_events(stream, cuts):
     data = stream.read_bytes()
     parsed = [
-        parse(line, offset=at, arrived_at=NOW, redactor=Redactor()) for at, line in lines_of(chunked(data, cuts))[0]
+        parse(line, offset=at, arrived_at=NOW, redactor=Redactor())
+        for at, line in lines_of(chunked(data, cuts))[0]
     ]
     assert [event for event, _ in parsed] == events_of(data)
 
@@ -112,23 +119,19 @@ def test_two_hundred_thousand_lines_take_no_more_memory_than_a_few():
     chunk = b'{"type":"stream_event","event":{"type":"content_block_delta","index":0}}\n' * 100
     splitter, tally, redactor = LineSplitter(), Tally(), Redactor(["a-secret-value"])
 
-    def feed(times):
-        for _ in range(times):
+    def peak_of(chunks):
+        tracemalloc.reset_peak()
+        for _ in range(chunks):
             for offset, line in splitter.feed(chunk):
                 event, _ = parse(line, offset=offset, arrived_at=NOW, redactor=redactor)
                 tally.add(event)
+        return tracemalloc.get_traced_memory()[1]
 
-    feed(10)
     tracemalloc.start()
-    feed(50)
-    _, few = tracemalloc.get_traced_memory()
-    tracemalloc.reset_peak()
-    tracemalloc.stop()
-    feed(1890)
-    tracemalloc.start()
-    feed(50)
-    _, many = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        few, many = peak_of(20), peak_of(1980)
+    finally:
+        tracemalloc.stop()
     assert tally.count == 200_000
     assert many < few + 100_000
 
@@ -244,11 +247,7 @@ def result_of(tool_id, when):
     return Event("user", None, NOW, 0, {"message": {"content": [block]}, "timestamp": at(when)})
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.integers(0, 1000), st.integers(0, 1000)), max_size=12
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1000), st.integers(0, 1000)), max_size=12))
 def test_usage_is_counted_once_per_message_whose_latest_word_stands(events):
     tally = Tally()
     latest = {}

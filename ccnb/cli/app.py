@@ -170,11 +170,11 @@ def show(
 
 
 @app.command(rich_help_panel=_KEPT)
-def shell(run_id: o.RunId) -> int:
+def shell(run_id: o.RunId) -> None:
     """Open a shell in the place of a run that goes on, or was run with --keep."""
     from ccnb.cli import kept
 
-    return kept.shell(run_id)
+    kept.shell(run_id)
 
 
 @app.command(rich_help_panel=_KEPT)

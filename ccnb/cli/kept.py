@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.text import Text
 
 from ccnb import _loop, render
 from ccnb import mode as modes
-from ccnb.cli.output import console, exit_code, print_json, result_json
+from ccnb.cli.output import console, exit_code, print_json, result_json, say
 from ccnb.cli.values import seconds
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
 from ccnb.mode.base import Place
@@ -33,7 +32,7 @@ def list_runs(limit: int, *, as_json: bool) -> int:
     if as_json:
         print_json([_listed_json(run) for run in found])
     elif not found:
-        console().print("no runs yet; `ccnb demo` makes some, without an account")
+        say("no runs yet; `ccnb demo` makes some, without an account")
     else:
         console().print(render.runs_table(found))
     return 0
@@ -49,7 +48,7 @@ def remove_runs(run_ids: Sequence[str], older_than: str | None, *, all_finished:
             raise SpecError(f"run {unfinished[0]} isn't finished; attach to it, or remove it with --force")
         rows = [row for row in rows if row.record is not None]
     freed = sum(_remove(store, row) for row in rows)
-    console().print(f"{len(rows)} run{'' if len(rows) == 1 else 's'} removed, {render.size(freed)} freed")
+    say(f"{len(rows)} run{'' if len(rows) == 1 else 's'} removed, {render.size(freed)} freed")
     return 0
 
 
@@ -77,8 +76,8 @@ def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) 
     return 0
 
 
-def shell(run_id: str) -> int:
-    """Open a shell in a run's place and return its exit code."""
+def shell(run_id: str) -> NoReturn:
+    """Open a shell in a run's place; this process becomes it, so that Ctrl-C is the shell's own."""
     store = Store()
     row = store.run(run_id)
     stored = store.place(row.run_id)
@@ -86,7 +85,7 @@ def shell(run_id: str) -> int:
         raise CcnbError(f"run {row.run_id} has no place any more; run it again with --keep")
     argv = modes.get(row.mode).shell(Place.from_dict(stored))
     try:
-        return subprocess.call(argv)
+        os.execvp(argv[0], argv)  # noqa: S606 - no shell wanted: the argv is the mode's
     except FileNotFoundError:
         raise ModeUnavailableError(f"{argv[0]} isn't on PATH, and a shell needs it; install it") from None
 
@@ -100,9 +99,9 @@ def sweep(older_than: str | None, *, as_json: bool) -> int:
     for one in found:
         word = "removed" if one.removed else "left alone"
         line = f"{word}: the place of run {one.run_id} in {one.mode} ({one.why})"
-        console().print(render.one_line(line), soft_wrap=True)
+        say(line)
     if not found:
-        console().print("nothing was left behind")
+        say("nothing was left behind")
     return 0
 
 
@@ -140,7 +139,7 @@ def _end(row: RunRow) -> None:
     try:
         handle.result()
     except CcnbError as error:
-        console(stderr=True).print(f"run {row.run_id}: {render.one_line(error.message)}", soft_wrap=True)
+        say(f"run {row.run_id}: {error.message}", stderr=True)
 
 
 def _show_unfinished(row: RunRow, *, as_json: bool) -> int:
@@ -148,7 +147,7 @@ def _show_unfinished(row: RunRow, *, as_json: bool) -> int:
         print_json(_listed_json(_listed(row)))
         return 0
     _print_conversation(row)
-    console().print(f"run {row.run_id} is {row.state}; follow it with `ccnb attach {row.run_id}`")
+    say(f"run {row.run_id} is {row.state}; follow it with `ccnb attach {row.run_id}`")
     return 0
 
 

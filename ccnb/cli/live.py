@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -20,6 +21,9 @@ from ccnb.stream import Tally
 
 _REFRESH_PER_S = 8
 _LOOK_S = 0.05
+_SLICE_S = 0.2
+_END_LIMIT_S = 20.0
+"""How long a run that was interrupted may take to clean up before we leave it to `attach`."""
 
 
 class View:
@@ -64,10 +68,12 @@ class View:
         with self._display(), self._hear_interrupt():
             showing.start()
             try:
-                # Here and not in the other thread: only the main thread hears Ctrl-C.
-                return run.result()
-            finally:
-                showing.join(None if run.done else 1.0)
+                _wait(showing)
+            except KeyboardInterrupt:
+                run.cancel()
+                _wait(showing, _END_LIMIT_S)
+                raise
+        return run.result()
 
     def watch(self, run: Run) -> RunResult:
         """Show a run to its end and return its result. Ctrl-C only ends the showing.
@@ -157,3 +163,10 @@ class View:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _wait(thread: threading.Thread, limit_s: float = math.inf) -> None:
+    """Wait for a thread in slices: a Ctrl-C that another thread has taken is heard at the next one."""
+    until = time.monotonic() + limit_s
+    while thread.is_alive() and time.monotonic() < until:
+        thread.join(_SLICE_S)

@@ -17,7 +17,7 @@ from rich.text import Text
 import ccnb
 from ccnb import claude, credentials, render
 from ccnb.cli.kept import folder_size
-from ccnb.cli.output import console, print_json
+from ccnb.cli.output import console, print_json, say
 from ccnb.errors import CredentialError, EngineError, SpecError, did_you_mean
 from ccnb.runner.api import readiness
 from ccnb.store import Store
@@ -36,6 +36,7 @@ def modes(*, as_json: bool) -> int:
         return 0
     out = console()
     out.print(render.readiness_table(found))
+    out.print()
     out.print(render.facts_table(found))
     return 0
 
@@ -49,6 +50,7 @@ def doctor(*, as_json: bool) -> int:
     else:
         out = console()
         out.print(render.readiness_table(found))
+        out.print()
         out.print(render.doctor_table(_things(facts)))
     return 0 if any(mode["ready"] for mode in found) else 1
 
@@ -66,11 +68,13 @@ def build_image(
     found = _engine(engine)
     err = console(stderr=True)
     if not err.is_terminal:
-        name = engines.build(found, lambda line: err.print(render.one_line(line), soft_wrap=True), options)
+        name = engines.build(found, lambda line: say(line, stderr=True), options)
     else:
         with Live(console=err, transient=True) as live:
             name = engines.build(found, lambda line: _pass_by(live, line), options)
-    console().print(name, soft_wrap=True)
+    say(name)
+    if name != engines.default_reference():
+        say(f"runs take this image when it is named: --image {name}", stderr=True)
     return 0
 
 

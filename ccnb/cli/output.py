@@ -41,6 +41,11 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
+def say(text: str, *, stderr: bool = False) -> None:
+    """Print a line of our own, on one line however narrow the terminal is."""
+    console(stderr=stderr).print(one_line(text), soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print a JSON value on a line of standard output; ASCII only, so any terminal and pipe takes it."""
     sys.stdout.write(json.dumps(value, default=str) + "\n")
@@ -70,7 +75,7 @@ def exit_code(record: RunRecord) -> int:
 def complain(error: CcnbError) -> int:
     """Print an error's sentence to standard error; return its exit code."""
     message = _with_options(error.message) if isinstance(error, SpecError) else error.message
-    console(stderr=True).print(f"error: {one_line(message)}", soft_wrap=True)
+    say(f"error: {message}", stderr=True)
     return error.exit_code
 
 
@@ -78,8 +83,8 @@ def complain_of_usage(error: Any) -> int:
     """Print what is wrong with the command line."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "ccnb"
-    message = one_line(str(error.format_message()).rstrip("."))
-    console(stderr=True).print(f"error: {message} (see `{path} --help`)", soft_wrap=True)
+    message = str(error.format_message()).rstrip(".")
+    say(f"error: {message} (see `{path} --help`)", stderr=True)
     return 2
 
 

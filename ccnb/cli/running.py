@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from ccnb import render
 from ccnb.cli.live import View
-from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json
+from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json, say
 from ccnb.cli.values import environment, mode_names, prompt_of
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
 from ccnb.runner import api
@@ -95,7 +94,7 @@ def attach(run_id: str, *, cancel: bool, as_json: bool, quiet: bool) -> int:
         result = view.watch(handle)
     except KeyboardInterrupt:
         again = f"`ccnb attach {row.run_id}` follows it again, with --cancel it ends it"
-        _note(f"run {row.run_id} goes on; {again}")
+        say(f"run {row.run_id} goes on; {again}", stderr=True)
         leave(130)
     return _show_result(result, as_json=as_json, quiet=quiet)
 
@@ -115,7 +114,7 @@ def demo(mode: str, image: str | None, *, as_json: bool) -> int:
     options = {"api": "script:demo", "check": DEMO_CHECK} | ({"image": image} if image else {})
     if not as_json:
         line = f"The same small task in {', '.join(modes)}: the real claude, answered by a scripted model."
-        console().print(line)
+        say(line)
     return run(Request(prompt=DEMO_PROMPT, modes=modes, options=options, as_json=as_json))
 
 
@@ -126,7 +125,7 @@ def _demo_modes(mode: str) -> list[str]:
     found = {m.mode: m for m in api.readiness()}
     for name in DEMO_MODES:
         if not found[name].ready:
-            _note(f"{name} is left out: {found[name].why}; {found[name].next_action}")
+            say(f"{name} is left out: {found[name].why}; {found[name].next_action}", stderr=True)
     ready = [name for name in DEMO_MODES if found[name].ready]
     if not ready:
         raise ModeUnavailableError("no mode is ready; `ccnb doctor` says what to do")
@@ -171,9 +170,9 @@ def _leave_running(request: Request, mode: str) -> int:
     if request.as_json:
         print_json({"run_id": handle.run_id, "mode": mode, "state": handle.state})
     else:
-        console().print(handle.run_id)
+        say(handle.run_id)
     if not request.quiet:
-        _note(f"running in {mode}; `ccnb attach {handle.run_id}` follows it")
+        say(f"running in {mode}; `ccnb attach {handle.run_id}` follows it", stderr=True)
     return code
 
 
@@ -183,39 +182,35 @@ def _show_result(result: RunResult, *, as_json: bool, quiet: bool) -> int:
     elif quiet:
         console().print(render.harmless(result.text), soft_wrap=True)
     else:
-        out = console()
-        out.print(render.summary(result, kept_in=str(result.folder.path)))
+        console().print(render.summary(result, kept_in=str(result.folder.path)))
         if result.spec.keep:
-            out.print(f"its place is kept: `ccnb shell {result.run_id}`")
+            say(f"its place is kept: `ccnb shell {result.run_id}`")
     return exit_code(result)
 
 
 def _show_verdict(result: RunResult) -> None:
     """Say how a run ended whose details will stand in the comparison."""
-    out = console()
-    out.print(render.verdict(result))
+    console().print(render.verdict(result))
     for text in [*([str(result.error)] if result.error else []), *result.warnings]:
-        out.print(render.one_line(text), soft_wrap=True)
+        say(text)
 
 
 def _print_comparison(results: Sequence[RunResult]) -> None:
     out = console()
     out.print()
     out.print(render.comparison(results, "side by side"))
-    kept = Path(results[0].folder.path).parent
-    out.print(f"The runs are kept in {kept}; look at one with:", soft_wrap=True)
+    say(f"The runs are kept in {results[0].folder.path.parent}; look at one with:")
     for result in results:
-        out.print(f"  ccnb show {result.run_id}")
+        out.print(f"  ccnb show {result.run_id}", soft_wrap=True)
 
 
 def _say_what_is_kept(handle: Run) -> None:
     folder = Store().folder(handle.run_id).path
     if handle.done:
-        _note(f"run {handle.run_id} was stopped; what it did is kept in {folder}")
+        say(f"run {handle.run_id} was stopped; what it did is kept in {folder}", stderr=True)
     else:
-        _note(
-            f"run {handle.run_id} may still go on; `ccnb attach --cancel {handle.run_id}` ends it ({folder})"
-        )
+        ending = f"`ccnb attach --cancel {handle.run_id}` ends it"
+        say(f"run {handle.run_id} may still go on; {ending} (it is kept in {folder})", stderr=True)
 
 
 def _stored(handle: Run) -> RunResult | None:
@@ -239,7 +234,3 @@ def _with_clean_up(result: RunResult) -> RunResult:
 
 def _view(*, as_json: bool, quiet: bool, begun_at: float | None = None) -> View:
     return View(console(stderr=as_json), quiet=quiet, begun_at=begun_at)
-
-
-def _note(text: str) -> None:
-    console(stderr=True).print(render.one_line(text), soft_wrap=True)

@@ -132,6 +132,10 @@ class Gateway:
             await asyncio.sleep(pause_s)
             if self._is_needed():
                 last_needed = time.monotonic()
+            elif not self._files.home.exists():
+                # The store was removed under us: no client can find us any more.
+                self._ending.set()
+                return
             elif time.monotonic() - last_needed >= self._idle_s and self._leave():
                 self._ending.set()
                 return

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from ccnb.render.text import harmless
 
-
 _GAP = 2
 """Between two columns."""
 _LEAST = 10

@@ -150,7 +150,7 @@ def comparison(records: Sequence[RunRecord], title: str = "") -> Grid:
         ["check", *(_check_word(r.check) for r in records)],
     ]
     if any(r.error for r in records):
-        rows.append(["error", *(Cell(one_line(r.error.message) if r.error else "", "red") for r in records)])
+        rows.append(["error", *(Cell(one_line(r.error.kind) if r.error else "", "red") for r in records)])
     rows.append(["wall time", *(Cell(duration(r.timings.wall_s), "bold") for r in records)])
     for name in PHASES:
         rows += _time_row(f"  {_phase(name)}", records, name)

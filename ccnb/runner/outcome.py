@@ -66,7 +66,7 @@ def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     """Return the outcome and, unless it is success, the error."""
     if ending.setup_code:
         return "infrastructure", error("setup_failed", f"the set-up command ended with {ending.setup_code}")
-    if tally.result is None:
+    if tally.result is None or tally.result.raw.get("startup_failure_reason") == "bypass_root":
         return _without_result(tally, ending)
     return _with_result(tally, ending, tally.result.raw)
 

@@ -85,14 +85,14 @@ def snapshot(folder: RunFolder, workspace: Path) -> str:
         if not any(entries):
             return EMPTY_TREE
     _init(folder)
-    _git(folder, workspace, "add", "--all", "--ignore-errors", tolerant=True)
+    _take_in(folder, workspace)
     return _git(folder, workspace, "write-tree").decode().strip()
 
 
 def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]:
     """Return the files that were made, changed or removed since a snapshot."""
     _init(folder)
-    _git(folder, workspace, "add", "--all", "--ignore-errors", tolerant=True)
+    _take_in(folder, workspace)
     raw = _git(folder, workspace, "diff-index", "--cached", "--raw", "-z", "--no-renames", before)
     fields = raw.decode(errors="surrogateescape").split("\0")
     found = []
@@ -124,10 +124,10 @@ def apply(patch_file: Path, target: Path) -> None:
     """
     if patch_file.stat().st_size == 0:
         return
-    # git takes no folder above for its repository: paths in the patch begin at the target.
-    env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(target.parent)}
-    command = ["git", "apply", "--binary", "--whitespace=nowarn", str(patch_file)]
-    done = subprocess.run(command, cwd=target, env=env, capture_output=True, check=False)
+    # By the private folder again: not by the rules of a repository that the target is, or lies in.
+    folder = RunFolder(patch_file.parent)
+    _init(folder)
+    done = _run(folder, target, "apply", "--binary", "--whitespace=nowarn", str(patch_file.absolute()))
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise CcnbError(f"the patch doesn't fit {target} ({said}); apply {patch_file} by hand")
@@ -191,23 +191,66 @@ def _init(folder: RunFolder) -> None:
     (place / "info" / "attributes").write_text("* -text -filter -ident -working-tree-encoding\n")
 
 
+def _take_in(folder: RunFolder, workspace: Path, index: str = "index") -> None:
+    """Bring an index of the private folder to the workspace as it is now; what can't be read is left.
+
+    To git a repository inside (`git init` in a sub-folder, a clone) is one opaque entry, or none at all
+    while it has no commit. To us it is files: it is taken in by itself and put in its place.
+    """
+    added = _run(folder, workspace, "add", "--all", "--ignore-errors", index=index)
+    if not added.stderr:
+        # git warns of each such repository, until the index holds its files.
+        return
+    inner = f"{index}-inner"
+    for name in _repositories(folder, workspace, index):
+        _take_in(folder, workspace / name, inner)
+        tree = _git(folder, workspace / name, "write-tree", index=inner).decode().strip()
+        (folder.path / "git" / inner).unlink(missing_ok=True)
+        remove = ("rm", "-r", "--quiet", "--force", "--cached", "--ignore-unmatch", "--", name)
+        _git(folder, workspace, "--literal-pathspecs", *remove, index=index)
+        _git(folder, workspace, "read-tree", f"--prefix={name}/", tree, index=index)
+
+
+def _repositories(folder: RunFolder, workspace: Path, index: str) -> list[str]:
+    """Return the repositories in a workspace that the index has as one entry, or not at all."""
+    staged = _git(folder, workspace, "ls-files", "--stage", "-z", index=index)
+    others = ("ls-files", "--others", "--directory", "--no-empty-directory", "--exclude-standard", "-z")
+    missing = _git(folder, workspace, *others, index=index)
+    names = [entry.partition(b"\t")[2] for entry in staged.split(b"\0") if entry.startswith(b"160000 ")]
+    names += [entry[:-1] for entry in missing.split(b"\0") if entry.endswith(b"/")]
+    return [name for name in map(os.fsdecode, names) if os.path.lexists(workspace / name / ".git")]
+
+
 def _git(
     folder: RunFolder,
     workspace: Path,
     *arguments: str,
     output: int = subprocess.PIPE,
-    tolerant: bool = False,
+    index: str = "index",
 ) -> bytes:
-    place = folder.path / "git"
-    command = ["git", f"--git-dir={place}", f"--work-tree={workspace}", *arguments]
-    env = {**_clean_environment(), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    done = subprocess.run(
-        command, cwd=workspace, env=env, stdout=output, stderr=subprocess.PIPE, check=False
-    )
-    if done.returncode and not tolerant:
+    done = _run(folder, workspace, *arguments, output=output, index=index)
+    if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise CcnbError(f"git {arguments[0]} failed in {workspace}: {said}; the files themselves are kept")
     return done.stdout or b""
+
+
+def _run(
+    folder: RunFolder,
+    workspace: Path,
+    *arguments: str,
+    output: int = subprocess.PIPE,
+    index: str = "index",
+) -> subprocess.CompletedProcess[bytes]:
+    place = folder.path.absolute() / "git"
+    command = ["git", f"--git-dir={place}", f"--work-tree={workspace.absolute()}", *arguments]
+    env = {
+        **_clean_environment(),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_INDEX_FILE": str(place / index),
+    }
+    return subprocess.run(command, cwd=workspace, env=env, stdout=output, stderr=subprocess.PIPE, check=False)
 
 
 def _clean_environment() -> dict[str, str]:
@@ -222,4 +265,3 @@ def tail(path: Path, size: int) -> bytes:
             return file.read()
     except OSError:
         return b""
-

@@ -21,6 +21,7 @@ from ccnb.store.schema import migrate
 
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph"}
 _BATCH = 500
+_PATIENCE_S = 30.0
 
 
 @dataclass
@@ -107,9 +108,7 @@ class Store:
                 (state, json.dumps(asdict(progress)), run_id),
             )
 
-    def append(
-        self, run_id: str, events: Sequence[tuple[Event, str]], offset: int, digest: bytes
-    ) -> None:
+    def append(self, run_id: str, events: Sequence[tuple[Event, str]], offset: int, digest: bytes) -> None:
         """Add events and the offset up to which the output is in, in one transaction."""
         with self._transaction() as db:
             run = _number(db, run_id)
@@ -277,10 +276,10 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         try:
             self._file.touch(mode=0o600)
-            db = sqlite3.connect(self._file, timeout=30.0, isolation_level=None)
+            db = sqlite3.connect(self._file, timeout=_PATIENCE_S, isolation_level=None)
             # Shared memory, which WAL needs, does not work across machines.
             wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
-            db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+            _set_journal(db, "WAL" if wal else "DELETE")
             db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
             db.execute("PRAGMA foreign_keys = ON")
             migrate(db)
@@ -305,6 +304,19 @@ class Store:
             raise StoreError(
                 f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
             ) from error
+
+
+def _set_journal(db: sqlite3.Connection, mode: str) -> None:
+    """Set the journal's mode; SQLite doesn't wait by itself for another process that does so too."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            db.execute(f"PRAGMA journal_mode = {mode}")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.005)
 
 
 def _number(db: sqlite3.Connection, run_id: str) -> int:

@@ -1,0 +1,165 @@
+"""Files on this machine: followed as they grow, lent and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from ccnb.mode import _files
+
+UID = 52017
+OTHER = 40_001
+
+
+def read(path, offset, until):
+    """Follow a file until so many bytes have come; return them."""
+
+    async def work():
+        got = b""
+        async for chunk in _files.follow(path, offset):
+            got += chunk
+            if len(got) >= until:
+                return got
+        raise AssertionError
+
+    return asyncio.run(asyncio.wait_for(work(), 20))
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_a_file_is_read_from_any_offset(tmp_path, offset):
+    file = tmp_path / "out"
+    file.write_bytes(b"\xff\x00bytes\n as they are")
+    expected = file.read_bytes()[offset:]
+    assert read(file, offset, len(expected)) == expected
+
+
+def test_a_file_larger_than_a_chunk_comes_whole(tmp_path):
+    file = tmp_path / "out"
+    data = os.urandom(2 * _files.CHUNK + 77)
+    file.write_bytes(data)
+    assert read(file, 0, len(data)) == data
+
+
+def test_what_is_added_later_comes_once_and_nothing_new_is_an_empty_chunk(tmp_path):
+    file = tmp_path / "out"
+
+    async def work():
+        got = []
+        async for chunk in _files.follow(file, 0):
+            got.append(chunk)
+            if not file.exists():
+                file.write_bytes(b"one")
+            elif b"".join(got) == b"one" and len(got) < 90:
+                continue
+            elif b"".join(got) == b"one":
+                with file.open("ab") as more:
+                    more.write(b"two")
+            elif b"".join(got) == b"onetwo":
+                return got
+        return got
+
+    got = asyncio.run(asyncio.wait_for(work(), 20))
+    assert b"".join(got) == b"onetwo"
+    assert got[0] == b""  # it was not there yet
+    assert got.count(b"") > 80
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(tmp_path):
+    """The agent can write in the folder: a link would show us a file that it can't read itself."""
+    (tmp_path / "secret").write_text("of the host")
+    (tmp_path / "out").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        read(tmp_path / "out", 0, 1)
+
+
+def test_the_file_is_closed_when_nobody_follows_any_more(tmp_path):
+    file = tmp_path / "out"
+    file.write_bytes(b"x")
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None  # noqa: PTH112, PTH208
+    if before is None:
+        pytest.skip("no /proc here")
+
+    async def work():
+        follower = _files.follow(file, 0)
+        assert await anext(follower) == b"x"
+        await follower.aclose()
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    assert asyncio.run(work()) <= before + 4  # the loop's own
+
+
+# Ownership
+
+
+@pytest.fixture
+def tree(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("only root gives files away")
+    folder = tmp_path / "workspace"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "mine").write_text("x")
+    (folder / "deep" / "theirs").write_text("x")
+    os.chown(folder / "deep" / "theirs", OTHER, OTHER)
+    (folder / "deep" / "er" / "\udcff name\n").write_text("x")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("not yours")
+    (folder / "link-to-folder").symlink_to(outside)
+    (folder / "deep" / "link-to-file").symlink_to(outside / "file")
+    (folder / "dangling").symlink_to("nowhere")
+    return folder
+
+
+def owners_of(folder):
+    found = {".": folder.lstat()}
+    for root, names, files in os.walk(folder):
+        for name in (*names, *files):
+            path = os.path.join(root, name)  # noqa: PTH118
+            found[os.path.relpath(path, folder)] = os.lstat(path)
+    return {path: (status.st_uid, status.st_gid) for path, status in found.items()}
+
+
+def test_all_that_is_lent_belongs_to_the_user_links_themselves_included(tree):
+    _files.lend(tree, UID)
+    assert {uid for uid, _ in owners_of(tree).values()} == {UID}
+
+
+def test_nothing_behind_a_link_is_lent_or_taken(tree):
+    outside = tree.parent / "outside"
+    before = owners_of(outside)
+    _files.lend(tree, UID)
+    assert owners_of(outside) == before
+    os.chown(outside / "file", UID, UID)  # as if it were the user's own elsewhere
+    _files.reclaim(tree, UID, {})
+    assert (outside / "file").stat().st_uid == UID
+
+
+def test_what_was_lent_comes_back_to_whom_it_belonged(tree):
+    before = owners_of(tree)
+    earlier = _files.owners(tree, UID)
+    assert earlier == {"deep/theirs": (OTHER, OTHER)}
+    _files.lend(tree, UID)
+    _files.reclaim(tree, UID, earlier)
+    assert owners_of(tree) == before
+
+
+def test_what_the_user_made_becomes_ours_and_what_others_made_stays_theirs(tree):
+    _files.lend(tree, UID)
+    for name, uid in (("made", UID), ("foreign", OTHER)):
+        (tree / name).write_text("x")
+        os.chown(tree / name, uid, uid)
+    _files.reclaim(tree, UID, {})
+    owners = owners_of(tree)
+    assert owners["made"] == (os.getuid(), os.getgid())
+    assert owners["foreign"] == (OTHER, OTHER)
+
+
+def test_the_owners_survive_json(tree):
+    before = owners_of(tree)
+    earlier = json.loads(json.dumps(_files.owners(tree, UID)))
+    _files.lend(tree, UID)
+    _files.reclaim(tree, UID, earlier)
+    assert owners_of(tree) == before
