@@ -1,4 +1,4 @@
-"""Our own share of a run: `ccnb.run` against `docker run --rm` of the same image, argv and mount."""
+"""Our own share of a run: `ccnb.run` against `docker run --rm` of the same image, argv, mount and user."""
 
 from __future__ import annotations
 
@@ -6,75 +6,130 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import docker
 
 import ccnb
 from bench.report import Figure
 from ccnb import claude
-from ccnb.engine import default_reference
+from ccnb.engine import Engine, connect, default_reference
+from ccnb.errors import CcnbError
+from ccnb.mode.base import AGENT_UID, LABEL_STORE
+from ccnb.runner.plan import store_id
 from ccnb.spec import RunSpec
+from ccnb.store import Store
 
 PAIRS = 24
+WARM_UP = 3
 # The real program, on its shortest way through: a longer task would only hide our share.
 ARGUMENTS = ("--version",)
 
 
+@dataclass(frozen=True)
+class Case:
+    """What all ways to run are given."""
+
+    engine: Engine
+    workspace: Path
+    network: str
+    """`open` or `none`. The baseline, `docker run` as people type it, has Docker's bridge in both."""
+
+    @property
+    def user(self) -> str:
+        who = self.engine.identity(AGENT_UID)
+        return f"{who.uid}:{who.gid}"
+
+    @property
+    def argv(self) -> list[str]:
+        return claude.argv(RunSpec(prompt="Do it", extra_args=ARGUMENTS), claude.BYPASS)
+
+
 def figures() -> Iterator[Figure]:
-    """Yield the ratio with a bridge and with no network."""
-    for network, target in (("open", 0.95), ("none", 0.8)):
-        ratios, ours, theirs = _pairs(network)
-        yield Figure(
-            name=f"ccnb.run / docker run --rm ({'bridge' if network == 'open' else 'no network'})",
-            value=statistics.median(ratios),
-            unit="ratio",
-            target=f"<= {target}",
-            met=statistics.median(ratios) <= target,
-            detail=f"{PAIRS} pairs; medians {statistics.median(ours):.3f} s and {statistics.median(theirs):.3f} s",
-        )
+    """Yield the ratios with a bridge and with no network, and those of a bare client beside them."""
+    try:
+        engine = connect("docker")
+    except CcnbError as error:
+        yield Figure("ccnb.run / docker run --rm", float("nan"), "ratio", detail=error.message)
+        return
+    for network, what, limit in (("open", "bridge", 0.95), ("none", "no network", 0.8)):
+        took = _take_turns(engine, network)
+        ours, bare, plain = took[_ours], took[_bare], took[_plain]
+        detail = f"{PAIRS} pairs; medians {_median_ms(ours)} and {_median_ms(plain)}; quartiles {_quartiles(ours, plain)}"
+        yield Figure.below(f"ccnb.run / docker run --rm, {what}", _ratio(ours, plain), "ratio", limit, detail)
+        detail = f"create, start, wait; no removal, nothing collected; median {_median_ms(bare)}"
+        yield Figure(f"bare SDK client / docker run --rm, {what}", _ratio(bare, plain), "ratio", detail=detail)
 
 
-def _pairs(network: str) -> tuple[list[float], list[float], list[float]]:
-    ours, theirs = [], []
+def _take_turns(engine: Engine, network: str) -> dict[Callable[[Case], float], list[float]]:
+    """Return each way's seconds, by turns in all orders, each begun when what came before has ended."""
+    ways = [_ours, _plain, _bare]
+    took: dict[Callable[[Case], float], list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder) / "workspace"
         workspace.mkdir()
         (workspace / "file.txt").write_text("something\n")
-        for number in range(-2, PAIRS):
-            # The order alternates, and what one leaves for the other to wait for has ended.
-            first, second = (_ours, _theirs) if number % 2 else (_theirs, _ours)
-            took = {}
-            for run in (first, second):
-                took[run] = run(workspace, network)
-                _settle()
-            if number >= 0:
-                ours.append(took[_ours])
-                theirs.append(took[_theirs])
-    return [a / b for a, b in zip(ours, theirs, strict=True)], ours, theirs
+        case = Case(engine, workspace, network)
+        for number in range(-WARM_UP, PAIRS):
+            turn = number % 3
+            order = [*ways[turn:], *ways[:turn]]
+            for way in order if number % 2 else reversed(order):
+                seconds = way(case)
+                if number >= 0:
+                    took[way].append(seconds)
+                # The engine's own work behind an answer (the network, the layers) comes to its end.
+                time.sleep(0.1)
+    return took
 
 
-def _ours(workspace: Path, network: str) -> float:
+def _ours(case: Case) -> float:
+    options: dict[str, Any] = {"mode": "docker", "api": "script:demo", "network": case.network}
     begun = time.perf_counter()
-    options: dict[str, Any] = {"api": "script:demo"}
-    ccnb.run("Do it", mode="docker", workspace=str(workspace), network=network, extra_args=ARGUMENTS, **options)
+    result = ccnb.run("Do it", workspace=str(case.workspace), extra_args=ARGUMENTS, **options)
+    took = time.perf_counter() - begun
+    assert result.exit_code == 0, result.error
+    mine = [f"{LABEL_STORE}={store_id(Store())}"]
+    while case.engine.list(mine):
+        time.sleep(0.01)
+    return took
+
+
+def _plain(case: Case) -> float:
+    mount = f"{case.workspace}:/workspace"
+    run = ["docker", "run", "--rm", "--user", case.user, "-w", "/workspace", "-v", mount, default_reference()]
+    begun = time.perf_counter()
+    subprocess.run([*run, *case.argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - begun
 
 
-def _theirs(workspace: Path, network: str) -> float:  # noqa: ARG001 - the baseline has docker's own network
-    argv = claude.argv(RunSpec(prompt="Do it", extra_args=ARGUMENTS), claude.BYPASS)
-    begun = time.perf_counter()
-    subprocess.run(
-        ["docker", "run", "--rm", "-v", f"{workspace}:/workspace", default_reference(), *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        check=True,
+def _bare(case: Case) -> float:
+    api: docker.APIClient = case.engine.api
+    host = api.create_host_config(
+        binds=[f"{case.workspace}:/workspace"],
+        network_mode="none" if case.network == "none" else "bridge",
     )
-    return time.perf_counter() - begun
+    begun = time.perf_counter()
+    made = api.create_container(
+        default_reference(), case.argv, user=case.user, working_dir="/workspace", host_config=host
+    )
+    api.start(made["Id"])
+    api.wait(made["Id"])
+    took = time.perf_counter() - begun
+    case.engine.remove(made["Id"])
+    return took
 
 
-def _settle() -> None:
-    """Wait until the removal that goes on behind a result has ended."""
-    ours = ["docker", "ps", "-aq", "--filter", f"ancestor={default_reference()}"]
-    while subprocess.run(ours, capture_output=True, check=True).stdout.strip():
-        time.sleep(0.02)
+def _ratio(some: list[float], others: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(some, others, strict=True))
+
+
+def _quartiles(some: list[float], others: list[float]) -> str:
+    low, _, high = statistics.quantiles([a / b for a, b in zip(some, others, strict=True)], n=4)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _median_ms(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.0f} ms"

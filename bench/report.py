@@ -1,8 +1,19 @@
-"""A figure, and figures as a table and as JSON."""
+"""A figure; figures as a table and as JSON, with the conditions under which they were measured."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -12,6 +23,61 @@ class Figure:
     name: str
     value: float
     unit: str
-    target: str
-    met: bool
+    target: str = ""
+    """Empty where the number is only there to be compared with."""
+    met: bool | None = None
     detail: str = ""
+
+    @classmethod
+    def below(cls, name: str, value: float, unit: str, limit: float, detail: str = "") -> Figure:
+        """Return a figure whose target is a limit."""
+        return cls(name, value, unit, f"≤ {limit:g}", value <= limit, detail)
+
+
+def conditions() -> dict[str, Any]:
+    """Return what a reader needs to judge the numbers."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpus": os.cpu_count(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "docker": _said("docker", "version", "--format", "{{.Server.Version}}"),
+        "podman": _said("podman", "--version"),
+        "bubblewrap": _said("bwrap", "--version"),
+        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+    }
+
+
+def show(figures: Sequence[Figure], before: dict[str, Any], console: Console) -> None:
+    """Print the table."""
+    table = Table(title="ccnb: the figures", title_justify="left", caption=_caption(before))
+    for name in ("figure", "value", "unit", "target", "met", "detail"):
+        table.add_column(name, justify="right" if name == "value" else "left")
+    for figure in figures:
+        met = {True: "[green]yes", False: "[red]no", None: ""}[figure.met]
+        table.add_row(figure.name, f"{figure.value:,.4g}", figure.unit, figure.target, met, figure.detail)
+    console.print(table)
+
+
+def write(path: Path, figures: Sequence[Figure], before: dict[str, Any], failures: dict[str, str]) -> None:
+    """Write all of it as JSON."""
+    content = {
+        "conditions": before,
+        "load_after": [round(load, 2) for load in os.getloadavg()],
+        "figures": [asdict(figure) for figure in figures],
+        "failures": failures,
+    }
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _caption(before: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in before.items() if value)
+
+
+def _said(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""What the tests share: a store of their own, the engines that are there, an agent that does as it is told."""
+"""What the tests share: a store of their own, the engines that are there, an obedient agent."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def build_agent_image(engine) -> str:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(DOUBLES / "agent" / "claude", "claude")
-        recipe = b"FROM node:22-slim\nCOPY claude /usr/local/bin/claude\nRUN chmod 755 /usr/local/bin/claude\n"
+        recipe = (
+            b"FROM node:22-slim\nCOPY claude /usr/local/bin/claude\nRUN chmod 755 /usr/local/bin/claude\n"
+        )
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(recipe)
         archive.addfile(entry, io.BytesIO(recipe))

@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    # ruff: noqa: PLC0415 - what isn't needed for `--help` is imported when it is
+
     import typer
 
     from ccnb.cli.app import app

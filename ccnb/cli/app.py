@@ -1,5 +1,4 @@
 """The commands and their options. What they do is imported when one is called: `--help` stays fast."""
-# ruff: noqa: PLC0415
 
 from __future__ import annotations
 

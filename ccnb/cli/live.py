@@ -64,14 +64,21 @@ class View:
         CcnbError
         """
         self._run = run
-        showing = threading.Thread(target=self._show_all, args=(run,), daemon=True)
-        with self._display(), self._hear_interrupt():
-            showing.start()
+        shown = threading.Event()
+
+        def show() -> None:
             try:
-                _wait(showing)
+                self._show_all(run)
+            finally:
+                shown.set()
+
+        with self._display(), self._hear_interrupt():
+            threading.Thread(target=show, daemon=True).start()
+            try:
+                _wait(shown)
             except KeyboardInterrupt:
                 run.cancel()
-                _wait(showing, _END_LIMIT_S)
+                _wait(shown, _END_LIMIT_S)
                 raise
         return run.result()
 
@@ -165,8 +172,8 @@ class View:
             signal.signal(signal.SIGINT, before)
 
 
-def _wait(thread: threading.Thread, limit_s: float = math.inf) -> None:
-    """Wait for a thread in slices: a Ctrl-C that another thread has taken is heard at the next one."""
+def _wait(event: threading.Event, limit_s: float = math.inf) -> None:
+    """Wait in slices: a Ctrl-C that the system gave to another thread is heard at the next one."""
     until = time.monotonic() + limit_s
-    while thread.is_alive() and time.monotonic() < until:
-        thread.join(_SLICE_S)
+    while not event.is_set() and time.monotonic() < until:
+        event.wait(_SLICE_S)

@@ -1,5 +1,5 @@
 """What this machine can do, and the image for it: what `modes`, `doctor` and `image build` do."""
-# ruff: noqa: PLC0415 - the engines' SDK is slow to import, and only a build needs it
+
 
 from __future__ import annotations
 

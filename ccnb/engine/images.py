@@ -128,7 +128,8 @@ def pull(engine: Engine, reference: str, say: Callable[[str], None]) -> None:
                 say(str(step["status"]))
     except APIError as error:
         raise ImageError(
-            f"image {reference!r} isn't on this engine and can't be pulled ({error.explanation}); check its name"
+            f"image {reference!r} isn't on this engine and can't be pulled ({error.explanation}); "
+            "check its name"
         ) from None
 
 

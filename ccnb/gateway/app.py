@@ -160,7 +160,7 @@ class Exchange(Response):
             await self._pass_on(send)
         except StreamCutError:
             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one call's failure must not end the gateway
             # The type alone: a message could hold what was said.
             log.error("run %s: a call failed: %s", self._run.registration.run_id, type(error).__name__)
             if self._first_byte_s is None:

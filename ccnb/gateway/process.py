@@ -167,7 +167,8 @@ def meeting(home: Path) -> Rendezvous:
     name = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
     top = Path(tempfile.gettempdir()) / f"ccnb-{os.geteuid()}"
     if len(os.fsencode(top / name / "s" / "api.sock.new")) >= LONGEST_SOCKET_PATH:
-        top = Path("/tmp") / top.name  # Safe although shared: what lies below is checked to be ours.
+        # Safe although shared: what lies below is checked to be ours.
+        top = Path("/tmp") / top.name  # noqa: S108
     for folder in (top, top / name):
         _own_folder(folder)
     files = Rendezvous(home, top / name)

@@ -41,7 +41,7 @@ def get(name: str) -> Mode:
         if point.name == name:
             try:
                 loaded: Mode = point.load()()
-            except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
+            except Exception as error:
                 raise ModeUnavailableError(
                     f"mode {name!r} of {point.value} can't be loaded ({error}); reinstall its package"
                 ) from error

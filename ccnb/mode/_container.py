@@ -55,7 +55,9 @@ class ContainerMode:
             engine = await self._engine()
         except CcnbError as error:
             what, _, action = error.message.rpartition("; ")
-            return Readiness(self.name, False, why=what, next_action=action, rank=self.rank, facts=self.facts())
+            return Readiness(
+                self.name, False, why=what, next_action=action, rank=self.rank, facts=self.facts()
+            )
         notes = [f"the engine ignores the limit on {name}" for name in engine.ignored_limits]
         return Readiness(
             self.name,
@@ -102,9 +104,7 @@ class ContainerMode:
         await asyncio.to_thread(engine.start, place.id)
         return place
 
-    async def read(
-        self, place: Place, folder: RunFolder, name: str, offset: int
-    ) -> AsyncIterator[bytes]:
+    async def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file where it is mounted, else through an exec."""
         source = _files.follow(folder.inside / name, offset)
         if place.details["archive"]:
@@ -168,9 +168,7 @@ class ContainerMode:
         """Return the containers that carry a store's label."""
         engine = await self._engine()
         found = await asyncio.to_thread(engine.list, [f"{LABEL_STORE}={store_id}"])
-        return [
-            Place(c["Labels"][LABEL_RUN], c["Id"], json.loads(c["Labels"][LABEL_PLACE])) for c in found
-        ]
+        return [Place(c["Labels"][LABEL_RUN], c["Id"], json.loads(c["Labels"][LABEL_PLACE])) for c in found]
 
     async def _engine(self, place: Place | None = None) -> Engine:
         """Return the engine: for a place that is there, the one that has it."""
@@ -211,7 +209,11 @@ def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
         reference=reference,
         digest=str(found["Id"]),
         mount_program="" if ours else _program(engine, say),
-        conditions={"engine": f"{engine.kind} {engine.version}", "image": reference, "image_digest": str(found["Id"])},
+        conditions={
+            "engine": f"{engine.kind} {engine.version}",
+            "image": reference,
+            "image_digest": str(found["Id"]),
+        },
         api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
         path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
     )

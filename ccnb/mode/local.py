@@ -50,9 +50,7 @@ class LocalMode:
         }
         rank = _RANK_WALLED if wall is None else _RANK_PLAIN
         if program is None:
-            return Readiness(
-                self.name, False, why=_NO_PROGRAM, next_action=_INSTALL, rank=rank, facts=facts
-            )
+            return Readiness(self.name, False, why=_NO_PROGRAM, next_action=_INSTALL, rank=rank, facts=facts)
         notes = ["memory, cpus and processes aren't limited"]
         if wall is not None:
             notes.append(f"{wall}: only the scripted model runs without isolation='none'")
@@ -73,13 +71,13 @@ class LocalMode:
         isolated = wall is None and spec.isolation != "none"
         if not isolated and spec.api_source == "live" and spec.isolation != "none":
             raise ModeUnavailableError(
-                f"mode local has no wall here ({wall}), so a real model isn't let loose; use docker or podman, "
-                "or say isolation='none' to run it in a plain process"
+                f"mode local has no wall here ({wall}), so a real model isn't let loose; "
+                "use docker or podman, or say isolation='none' to run it in a plain process"
             )
         if not isolated and spec.network == "none":
             raise ModeUnavailableError(
-                f"network 'none' can't be held for a plain process ({wall or 'isolation is none'}); use docker "
-                "or podman"
+                f"network 'none' can't be held for a plain process ({wall or 'isolation is none'}); "
+                "use docker or podman"
             )
         ignored = [name for name in ("memory_mb", "cpus") if getattr(spec, name) is not None]
         return Image(
@@ -141,7 +139,11 @@ class LocalMode:
 
 
 def _start(place: Place, plan: Plan) -> Place:
-    labels = {RUN_VARIABLE: plan.run_id, STORE_VARIABLE: plan.store_id, _PLACE_VARIABLE: json.dumps(place.details)}
+    labels = {
+        RUN_VARIABLE: plan.run_id,
+        STORE_VARIABLE: plan.store_id,
+        _PLACE_VARIABLE: json.dumps(place.details),
+    }
     if plan.image.isolated:
         argv, path = _bubblewrap.argv(plan), _bubblewrap.PATH
     else:
@@ -176,8 +178,7 @@ def _plain_argv(plan: Plan) -> list[str]:
 def _process(place: Place) -> psutil.Process | None:
     """Return the place's first process, if it is there and is no other of the same number."""
     if not place.id:
-        found = next(_of_run(place.run_id), None)
-        return found
+        return next(_of_run(place.run_id), None)
     pid = int(place.id)
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
@@ -266,5 +267,3 @@ def _last_line(path: Path) -> str:
         return path.read_text(errors="replace").strip().rpartition("\n")[2]
     except OSError:
         return ""
-
-

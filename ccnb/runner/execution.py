@@ -271,7 +271,9 @@ class Execution:
     def _ending(self, follower: Follower) -> Ending:
         agent = follower.steps.done.get("agent")
         setup = follower.steps.done.get("setup")
-        out_of_memory = agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
+        out_of_memory = (
+            agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
+        )
         reason = agent.reason if agent else "stopped"
         if reason == "stopped":
             reason = self._progress.stop_reason or "exit"

@@ -143,9 +143,7 @@ class Follower:
                 self._alive_at = time.monotonic()
                 self._take([*self._lines.feed(chunk)])
                 await self._act()
-            elif self._over.is_set() or "agent" in self.steps:
-                break
-            elif self.steps.done.get("setup", None) and self.steps.done["setup"].code:
+            elif self._over.is_set() or "agent" in self.steps or (self.steps.done.get("setup", None) and self.steps.done["setup"].code):
                 break
         self._take([*self._lines.flush()])
 

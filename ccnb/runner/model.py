@@ -53,7 +53,14 @@ def check(spec: RunSpec) -> None:
 
 
 def open_access(
-    spec: RunSpec, *, run_id: str, store: Store, layout: Layout, image: Image, archive: bool, lifetime_s: float
+    spec: RunSpec,
+    *,
+    run_id: str,
+    store: Store,
+    layout: Layout,
+    image: Image,
+    archive: bool,
+    lifetime_s: float,
 ) -> Access:
     """Return a run's access to its model; the gateway is told of the run where it has a part.
 
@@ -91,7 +98,8 @@ def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     """Return the gateway's address for a place that can't see a socket of this machine."""
     if spec.network == "none":
         raise SpecError(
-            "network 'none' can't be held here: this engine can't see the gateway's socket; use network='open'"
+            "network 'none' can't be held here: this engine can't see the gateway's socket; "
+            "use network='open'"
         )
     own = _own_address()
     bind, name = image.api_by_tcp or (own, own)

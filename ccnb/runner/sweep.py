@@ -44,8 +44,8 @@ async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
         mode = modes.get(name)
         if not (await mode.probe()).ready:
             continue
-        for place in await mode.places(plans.store_id(store)):
-            found.append(await _sweep_one(store, mode, place, older_than_s))
+        places = await mode.places(plans.store_id(store))
+        found += [await _sweep_one(store, mode, place, older_than_s) for place in places]
     return found
 
 

@@ -16,7 +16,9 @@ from ccnb.store import FollowerLock, Store
 from tests.conformance.test_modes import wait_for
 
 EVENTS = 30
-TALK = f"init; i=0; while [ $i -lt {EVENTS} ]; do say $i; i=$((i+1)); sleep 0.02; done; echo x >made.txt; result"
+TALK = (
+    f"init; i=0; while [ $i -lt {EVENTS} ]; do say $i; i=$((i+1)); sleep 0.02; done; echo x >made.txt; result"
+)
 TURNS = """
 - say: One.
   tools:
@@ -118,7 +120,8 @@ def test_a_second_process_watches_what_the_first_one_follows(home, places, agent
         [
             sys.executable,
             "-c",
-            "import ccnb, sys; run = ccnb.attach(sys.argv[1]); print([e.text for e in run][-1]); print(run.result().outcome)",
+            "import ccnb, sys; run = ccnb.attach(sys.argv[1]); "
+            "print([e.text for e in run][-1], run.result().outcome)",
             handle.run_id,
         ],
         capture_output=True,

@@ -149,7 +149,9 @@ def rootless_agent_image() -> str:
 def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
     hidden = home / "hidden"
     hidden.mkdir()
-    commands = "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; result"
+    commands = (
+        "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; result"
+    )
     options = {
         "mode": engine_mode,
         "api": "script:demo",
@@ -223,7 +225,9 @@ def test_running_out_of_memory_is_told_from_a_crash(home, places, engine_mode, a
 
 
 @pytest.mark.needs("podman", "root")
-def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(home, places, agent, monkeypatch, tmp_path):
+def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(
+    home, places, agent, monkeypatch, tmp_path
+):
     options = agent("podman", "init; sleep 3; echo x >x.txt; result")
     socket = tmp_path / "podman.sock"
     monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")

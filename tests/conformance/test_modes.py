@@ -115,9 +115,9 @@ def test_the_checks_verdict_is_apart_from_the_outcome(home, places, mode, agent)
 
 def test_bytes_of_any_kind_come_through(home, places, mode, agent):
     commands = (
-        "init; printf '{\"type\":\"x\",\"v\":\"\\377\\376\"}\\n'; "
-        "printf '{\"type\":\"big\",\"v\":\"'; head -c 10000000 /dev/zero | tr '\\0' a; printf '\"}\\n'; "
-        "result; printf '{\"type\":\"cut\"'"
+        'init; printf \'{"type":"x","v":"\\377\\376"}\\n\'; '
+        'printf \'{"type":"big","v":"\'; head -c 10000000 /dev/zero | tr \'\\0\' a; printf \'"}\\n\'; '
+        'result; printf \'{"type":"cut"\''
     )
     result = run_until_clean(places, **agent(mode, commands))
     kinds = [e.type for e in result.events]
@@ -203,12 +203,16 @@ def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, m
 
 
 def test_a_secret_shows_nowhere(home, places, mode, agent):
-    value = "hush-hush-\"quoted\"-4711"
-    options = agent(mode, 'init; sleep 1; printf \'{"type":"x","v":"%s"}\\n\' "$(printf %s "$KEY" | sed s/\\"/\\\\\\\\\\"/g)"; result')
+    value = 'hush-hush-"quoted"-4711'
+    escaped = "$(printf %s \"$KEY\" | sed 's/\"/\\\\\"/g')"
+    line = "printf '{\"type\":\"x\",\"v\":\"%s\"}\\n' " + f'"{escaped}"'
+    options = agent(mode, f"init; sleep 1; {line}; result")
     options["env"]["KEY"] = ccnb.Secret(value)
     handle = ccnb.start("Do it", keep=True, **options)
     wait_for(lambda: handle.state == "running")
-    processes = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    processes = subprocess.run(
+        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+    ).stdout
     result = handle.result()
     assert "hush-hush" not in processes
     assert result.events[1].raw["v"].count("[redacted]") == 1
@@ -228,9 +232,13 @@ def test_a_workspace_the_agent_cannot_write_in_is_said(home, places, mode, agent
 
 
 def test_what_runs_by_itself_is_pointed_out(home, places, mode, agent):
-    commands = "init; mkdir -p .git/hooks .vscode; echo x >.git/hooks/post-checkout; echo {} >.vscode/tasks.json; result"
+    plant = "mkdir -p .git/hooks .vscode; echo x >.git/hooks/post-checkout; echo {} >.vscode/tasks.json"
+    commands = f"init; {plant}; result"
     result = run_until_clean(places, **agent(mode, commands))
-    assert {f.path for f in result.files if f.runs_by_itself} == {".git/hooks/post-checkout", ".vscode/tasks.json"}
+    assert {f.path for f in result.files if f.runs_by_itself} == {
+        ".git/hooks/post-checkout",
+        ".vscode/tasks.json",
+    }
     assert any("may run by itself" in warning for warning in result.warnings)
 
 

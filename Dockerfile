@@ -1,0 +1,1 @@
+ccnb/data/Dockerfile

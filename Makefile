@@ -1,0 +1,45 @@
+# One word for each thing one does here. Python 3.11 or newer is all that is needed to begin.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: help demo test lint bench engines clean
+
+help:
+	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
+	@echo "make test     all tests that this machine can run"
+	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    the figures, each beside what it is compared with"
+	@echo "make clean    remove what these made here"
+
+# Each of the two is made anew when the project's own list of packages has changed.
+$(VENV)/demo.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/ccnb demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m bench
+
+engines:
+	tools/engines.sh
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

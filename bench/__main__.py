@@ -1,0 +1,66 @@
+"""`python -m bench [NAME...]`: measure, print a table, write bench-results.json."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import traceback
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import latency, many, memory, overhead, report, startup
+from bench.report import Figure
+from ccnb.gateway import process as gateway
+
+SUBJECTS = {
+    "import": startup,
+    "overhead": overhead,
+    "latency": latency,
+    "many": many,
+    "memory": memory,
+}
+RESULTS = Path("bench-results.json")
+
+
+def main() -> None:
+    """Measure what was asked for, one thing at a time. A missed target is told, and is no failure."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    # An empty choice would be refused were `choices` given: https://github.com/python/cpython/issues/53834
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUBJECTS)}; none means all")
+    names = parser.parse_args().names or list(SUBJECTS)
+    if unknown := sorted(set(names) - set(SUBJECTS)):
+        parser.error(f"no figure is named {unknown[0]!r}; there are {', '.join(SUBJECTS)}")
+    home = Path(tempfile.mkdtemp(prefix="ccnb-bench-"))
+    os.environ["CCNB_HOME"] = str(home)
+    try:
+        _measure(names)
+    finally:
+        gateway.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _measure(names: list[str]) -> None:
+    console = Console()
+    before = report.conditions()
+    found: list[Figure] = []
+    failures: dict[str, str] = {}
+    for name in names:
+        console.print(f"measuring {name}", style="dim")
+        try:
+            for figure in SUBJECTS[name].figures():
+                console.print(f"  {figure.name}: {figure.value:.4g} {figure.unit} {figure.detail}", style="dim")
+                found.append(figure)
+        except Exception as error:  # noqa: BLE001 - one figure's failure must not hide the others
+            traceback.print_exc()
+            failures[name] = f"{type(error).__name__}: {error}"
+    report.show(found, before, console)
+    for name, why in failures.items():
+        console.print(f"{name} could not be measured: {why}", style="red")
+    report.write(RESULTS, found, before, failures)
+
+
+if __name__ == "__main__":
+    main()
