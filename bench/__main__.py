@@ -51,7 +51,9 @@ def _measure(names: list[str]) -> None:
         console.print(f"measuring {name}", style="dim")
         try:
             for figure in SUBJECTS[name].figures():
-                console.print(f"  {figure.name}: {figure.value:.4g} {figure.unit} {figure.detail}", style="dim")
+                console.print(
+                    f"  {figure.name}: {figure.value:.4g} {figure.unit} {figure.detail}", style="dim"
+                )
                 found.append(figure)
         except Exception as error:  # noqa: BLE001 - one figure's failure must not hide the others
             traceback.print_exc()

@@ -26,7 +26,9 @@ def figures() -> Iterator[Figure]:
     what = f"{RUNS} runs at once, docker"
     yield Figure.below(f"{what}: lost", lost, "runs", 0, f"each with its {EVENTS} events")
     yield Figure.below(f"{what}: client's memory", peak, "MB", LIMIT_MB)
-    yield Figure(f"{what}: wall time", took_s, "s", detail=f"{RUNS} `docker run --rm` at once: {plain_s:.1f} s")
+    yield Figure(
+        f"{what}: wall time", took_s, "s", detail=f"{RUNS} `docker run --rm` at once: {plain_s:.1f} s"
+    )
 
 
 def _ours() -> tuple[int, float, float]:
@@ -45,7 +47,9 @@ def _plain() -> float:
     run = ["docker", "run", "--rm", "--init", "-e", "AGENT", options["image"], "claude"]
     env = {"AGENT": COMMANDS}
     begun = time.perf_counter()
-    processes = [subprocess.Popen(["env", *(f"{k}={v}" for k, v in env.items()), *run],
-                                  stdout=subprocess.DEVNULL) for _ in range(RUNS)]
+    processes = [
+        subprocess.Popen(["env", *(f"{k}={v}" for k, v in env.items()), *run], stdout=subprocess.DEVNULL)
+        for _ in range(RUNS)
+    ]
     assert not any([process.wait() for process in processes])
     return time.perf_counter() - begun

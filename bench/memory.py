@@ -39,7 +39,9 @@ def figures() -> Iterator[Figure]:
             name = f"client's growth, {size}, {mode}"
             yield Figure.below(name, taken.growth_mb, "MB", LIMIT_MB, _detail(taken, lines))
         taken = client.in_own_process(_long_line, mode)
-        yield Figure(f"client's growth, a 10 MB line, {mode}", taken.growth_mb, "MB", detail=_detail(taken, 1))
+        yield Figure(
+            f"client's growth, a 10 MB line, {mode}", taken.growth_mb, "MB", detail=_detail(taken, 1)
+        )
 
 
 def _detail(taken: Taken, lines: int) -> str:

@@ -61,7 +61,9 @@ def figures() -> Iterator[Figure]:
         detail = f"{PAIRS} pairs; medians {_median_ms(ours)} and {_median_ms(plain)}; quartiles {_quartiles(ours, plain)}"
         yield Figure.below(f"ccnb.run / docker run --rm, {what}", _ratio(ours, plain), "ratio", limit, detail)
         detail = f"create, start, wait; no removal, nothing collected; median {_median_ms(bare)}"
-        yield Figure(f"bare SDK client / docker run --rm, {what}", _ratio(bare, plain), "ratio", detail=detail)
+        yield Figure(
+            f"bare SDK client / docker run --rm, {what}", _ratio(bare, plain), "ratio", detail=detail
+        )
 
 
 def _take_turns(engine: Engine, network: str) -> dict[Callable[[Case], float], list[float]]:

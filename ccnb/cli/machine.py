@@ -1,6 +1,5 @@
 """What this machine can do, and the image for it: what `modes`, `doctor` and `image build` do."""
 
-
 from __future__ import annotations
 
 import platform

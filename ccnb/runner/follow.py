@@ -138,14 +138,23 @@ class Follower:
         self._over.set()
 
     async def _read_output(self) -> None:
+        was_over = False
         async for chunk in self._mode.read(self._place, self._folder, "out", self.offset):
             if chunk:
                 self._alive_at = time.monotonic()
                 self._take([*self._lines.feed(chunk)])
                 await self._act()
-            elif self._over.is_set() or "agent" in self.steps or (self.steps.done.get("setup", None) and self.steps.done["setup"].code):
+            elif was_over:
                 break
+            else:
+                # A look that found nothing may have begun before the agent's last words.
+                was_over = self._is_over()
         self._take([*self._lines.flush()])
+
+    def _is_over(self) -> bool:
+        """Return whether the agent can write no more."""
+        setup = self.steps.done.get("setup")
+        return self._over.is_set() or "agent" in self.steps or bool(setup and setup.code)
 
     def _take(self, lines: list[tuple[int, bytes]]) -> None:
         """Turn lines into events, keep them with the new offset, then hand them on."""

@@ -39,6 +39,12 @@ run.result()
 """
 
 
+WATCHING_CLIENT = """
+import ccnb, sys
+run = ccnb.attach(sys.argv[1])
+print([event.text for event in run][-1], run.result().outcome)
+"""
+
 WAITING_CLIENT = """
 import json, sys
 import ccnb
@@ -120,8 +126,7 @@ def test_a_second_process_watches_what_the_first_one_follows(home, places, agent
         [
             sys.executable,
             "-c",
-            "import ccnb, sys; run = ccnb.attach(sys.argv[1]); "
-            "print([e.text for e in run][-1], run.result().outcome)",
+            WATCHING_CLIENT,
             handle.run_id,
         ],
         capture_output=True,

@@ -204,8 +204,8 @@ def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, m
 
 def test_a_secret_shows_nowhere(home, places, mode, agent):
     value = 'hush-hush-"quoted"-4711'
-    escaped = "$(printf %s \"$KEY\" | sed 's/\"/\\\\\"/g')"
-    line = "printf '{\"type\":\"x\",\"v\":\"%s\"}\\n' " + f'"{escaped}"'
+    escaped = '$(printf %s "$KEY" | sed \'s/"/\\\\"/g\')'
+    line = 'printf \'{"type":"x","v":"%s"}\\n\' ' + f'"{escaped}"'
     options = agent(mode, f"init; sleep 1; {line}; result")
     options["env"]["KEY"] = ccnb.Secret(value)
     handle = ccnb.start("Do it", keep=True, **options)
