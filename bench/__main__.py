@@ -28,7 +28,6 @@ RESULTS = Path("bench-results.json")
 def main() -> None:
     """Measure what was asked for, one thing at a time. A missed target is told, and is no failure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    # An empty choice would be refused were `choices` given: https://github.com/python/cpython/issues/53834
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUBJECTS)}; none means all")
     names = parser.parse_args().names or list(SUBJECTS)
     if unknown := sorted(set(names) - set(SUBJECTS)):

@@ -53,12 +53,13 @@ def figures() -> Iterator[Figure]:
     try:
         engine = connect("docker")
     except CcnbError as error:
-        yield Figure("ccnb.run / docker run --rm", float("nan"), "ratio", detail=error.message)
+        yield Figure.absent("ccnb.run / docker run --rm", "ratio", error.message)
         return
     for network, what, limit in (("open", "bridge", 0.95), ("none", "no network", 0.8)):
         took = _take_turns(engine, network)
         ours, bare, plain = took[_ours], took[_bare], took[_plain]
-        detail = f"{PAIRS} pairs; medians {_median_ms(ours)} and {_median_ms(plain)}; quartiles {_quartiles(ours, plain)}"
+        detail = f"{PAIRS} pairs; medians {_median_ms(ours)} and {_median_ms(plain)}, "
+        detail += f"quartiles of the ratios {_quartiles(ours, plain)}"
         yield Figure.below(f"ccnb.run / docker run --rm, {what}", _ratio(ours, plain), "ratio", limit, detail)
         detail = f"create, start, wait; no removal, nothing collected; median {_median_ms(bare)}"
         yield Figure(

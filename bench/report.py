@@ -21,7 +21,7 @@ class Figure:
     """One measured number, its target, and whether it was met."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     target: str = ""
     """Empty where the number is only there to be compared with."""
@@ -32,6 +32,16 @@ class Figure:
     def below(cls, name: str, value: float, unit: str, limit: float, detail: str = "") -> Figure:
         """Return a figure whose target is a limit."""
         return cls(name, value, unit, f"≤ {limit:g}", value <= limit, detail)
+
+    @classmethod
+    def absent(cls, name: str, unit: str, why: str) -> Figure:
+        """Return a figure that can't be measured on this machine."""
+        return cls(name, None, unit, detail=f"not measured: {why}")
+
+    @property
+    def number(self) -> str:
+        """Return the value as text."""
+        return "" if self.value is None else f"{self.value:,.4g}"
 
 
 def conditions() -> dict[str, Any]:
@@ -56,7 +66,7 @@ def show(figures: Sequence[Figure], before: dict[str, Any], console: Console) ->
         table.add_column(name, justify="right" if name == "value" else "left")
     for figure in figures:
         met = {True: "[green]yes", False: "[red]no", None: ""}[figure.met]
-        table.add_row(figure.name, f"{figure.value:,.4g}", figure.unit, figure.target, met, figure.detail)
+        table.add_row(figure.name, figure.number, figure.unit, figure.target, met, figure.detail)
     console.print(table)
 
 

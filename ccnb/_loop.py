@@ -19,6 +19,7 @@ T = TypeVar("T")
 _BLOCKING_CALLS = 64
 """Calls to engines that may block at once: about one for each run that starts or ends."""
 _EXIT_WAIT_S = 20.0
+_SLICE_S = 0.2
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -62,7 +63,11 @@ def wait(future: concurrent.futures.Future[T], on_interrupt: Callable[[], object
     A second Ctrl-C stops the waiting.
     """
     try:
-        return future.result()
+        while True:
+            # In slices: a wait without an end may sleep through a signal that another thread took.
+            concurrent.futures.wait([future], timeout=_SLICE_S)
+            if future.done():
+                return future.result()
     except KeyboardInterrupt:
         on_interrupt()
         finish(future)

@@ -328,7 +328,7 @@ class RunRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON value."""
-        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(RunRecord)}
         data |= {n: _plain(data[n]) for n in ("usage", "timings", "check", "error")}
         data |= {
             "version": _VERSION,

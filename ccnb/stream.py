@@ -174,7 +174,8 @@ class Tally:
     def _add_assistant(self, event: Event) -> None:
         error = event.raw.get("error")
         self.api_error = error if isinstance(error, str) else None
-        self.text = event.text or self.text
+        if event.parent_tool_use_id is None:
+            self.text = event.text or self.text
         for tool in event.tool_uses:
             if not self.open_tools:
                 self._tools_since = event.at

@@ -14,7 +14,7 @@ _LEFT_OUT = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build",
 
 
 def environment(folder: Path) -> Path:
-    """Make a virtual environment that finds the packages of ours, but not the ccnb there; return its programs.
+    """Make a virtual environment that finds our packages, but not the ccnb there; return its programs.
 
     A `.pth` file in a folder that another one names is not read: the editable install stays out.
     """

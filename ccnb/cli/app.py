@@ -209,7 +209,7 @@ def image_build(
         str | None, typer.Option(metavar="docker|podman", help="The first that answers.")
     ] = None,
     claude_version: Annotated[str, typer.Option(help="The Claude Code to install.")] = "latest",
-    base: Annotated[str, typer.Option(help="The image to build on.")] = "node:22-slim",
+    base: Annotated[str | None, typer.Option(help="Build on this image, not on node:22-slim.")] = None,
     extra_ca: o.ExtraCa = None,
     platform: Annotated[str | None, typer.Option(metavar="OS/ARCH", help="Such as linux/amd64.")] = None,
 ) -> int:

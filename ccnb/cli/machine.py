@@ -55,13 +55,17 @@ def doctor(*, as_json: bool) -> int:
 
 
 def build_image(
-    engine: str | None, claude_version: str, base: str, extra_ca: Path | None, platform: str | None
+    engine: str | None, claude_version: str, base: str | None, extra_ca: Path | None, platform: str | None
 ) -> int:
     """Build the project's image, showing each step; print its name."""
     from ccnb import engine as engines
 
+    usual = engines.ImageOptions.usual()
     options = engines.ImageOptions(
-        claude_version=claude_version, base=base, extra_ca=extra_ca, platform=platform
+        claude_version=claude_version,
+        base=base or usual.base,
+        extra_ca=extra_ca or usual.extra_ca,
+        platform=platform,
     )
     options.certificates()
     found = _engine(engine)

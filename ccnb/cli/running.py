@@ -13,10 +13,10 @@ from ccnb import render
 from ccnb.cli.live import View
 from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json, say
 from ccnb.cli.values import environment, mode_names, prompt_of
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.errors import CcnbError, ModeUnavailableError, SpecError
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
-from ccnb.store import FollowerLock, Store
+from ccnb.store import Store
 
 DEMO_MODES = ("docker", "podman", "local")
 DEMO_PROMPT = (
@@ -84,8 +84,6 @@ def run(request: Request) -> int:
 def attach(run_id: str, *, cancel: bool, as_json: bool, quiet: bool) -> int:
     """Follow a run from its first event to its result; Ctrl-C leaves it going on."""
     row = Store().run(run_id)
-    if cancel and row.record is None and FollowerLock(row.folder).held_elsewhere:
-        raise RunBusyError(f"run {row.run_id} is followed by another process; press Ctrl-C there")
     handle = api.attach(row.run_id)
     view = _view(as_json=as_json, quiet=quiet, begun_at=row.created_at.timestamp())
     if cancel:

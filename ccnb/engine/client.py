@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 import docker
@@ -126,8 +127,9 @@ class Engine:
         EngineError
         """
         config = {**self.api.create_host_config(**host), **more}
+        ask = partial(self.api.create_container, image=image, name=name, host_config=config, **body)
         try:
-            answer = self.api.create_container(image=image, name=name, host_config=config, **body)
+            answer = self._in_place_of_a_stray(name, ask)
         except NotFound as error:
             raise ImageError(
                 f"image {image!r} isn't on this engine ({error.explanation}); pull it, or check its name"
@@ -135,6 +137,16 @@ class Engine:
         except (DockerException, requests.exceptions.RequestException) as error:
             raise self._error(f"create a container from {image!r}", error) from None
         return str(answer["Id"])
+
+    def _in_place_of_a_stray(self, name: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Make a container; a process killed while it asked for the same one may have left it, unstarted."""
+        try:
+            return ask()
+        except APIError as error:
+            if "already in use" not in str(error.explanation):
+                raise
+        self.remove(name)
+        return ask()
 
     def start(self, container: str) -> None:
         """Start a container.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from docker.errors import APIError, ImageNotFound
 
@@ -31,6 +33,13 @@ class ImageOptions:
     """A bundle of certificates to trust besides the usual, as behind a company's proxy."""
     platform: str | None = None
     """`linux/amd64` or `linux/arm64`; `None` is the engine's own."""
+
+    @classmethod
+    def usual(cls) -> Self:
+        """Return what an image is built with when nothing is said: `CCNB_BASE_IMAGE`, `CCNB_EXTRA_CA`."""
+        bundle = os.environ.get("CCNB_EXTRA_CA")
+        base = os.environ.get("CCNB_BASE_IMAGE") or cls.base
+        return cls(base=base, extra_ca=Path(bundle) if bundle else None)
 
     def certificates(self) -> bytes:
         """Return the bundle.
@@ -57,7 +66,7 @@ def dockerfile() -> bytes:
 
 def default_reference(options: ImageOptions | None = None) -> str:
     """Return the image's name: its tag changes with all that goes into it."""
-    options = options or ImageOptions()
+    options = options or ImageOptions.usual()
     parts = [dockerfile(), options.claude_version.encode(), options.base.encode(), options.certificates()]
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
     suffix = "-" + options.platform.rpartition("/")[2] if options.platform else ""
@@ -88,7 +97,7 @@ def build(engine: Engine, say: Callable[[str], None], options: ImageOptions | No
         The build failed; the message has its last words.
     EngineError
     """
-    options = options or ImageOptions()
+    options = options or ImageOptions.usual()
     reference = default_reference(options)
     last = ""
     with engine.mapped("build the image"):
@@ -187,9 +196,11 @@ def _tagged(reference: str) -> tuple[str, str, str]:
 
 
 def _failure(error: str, last: str, options: ImageOptions) -> str:
-    action = "run `ccnb image build` to see all of it"
-    if options.base.split(":")[0] in error and ("pull" in error or "manifest" in error or "lookup" in error):
+    action = "see what it said before that"
+    if any(sign in error for sign in ("dial tcp", "no such host", "connection refused", "i/o timeout")):
+        action = "see that the engine reaches a registry, or name an image that it has with --base"
+    elif options.base.split(":")[0] in error and re.search("pull|manifest|lookup", error):
         action = f"see that {options.base} can be pulled, or name another with --base"
     elif "certificate" in (error + last).lower():
-        action = "behind a proxy that re-signs traffic, name its certificates with --extra-ca"
+        action = "behind a proxy that re-signs traffic, name its certificates in CCNB_EXTRA_CA"
     return f"the image could not be built: {error} (last line: {last}); {action}"

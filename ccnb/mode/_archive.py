@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ccnb.engine import Engine
+from ccnb.mode import _files
 from ccnb.mode.base import Place, Plan
 from ccnb.store import RunFolder
 
@@ -61,7 +62,10 @@ async def follow(engine: Engine, place: Place, path: str, offset: int) -> AsyncI
     while True:
         argv = ["sh", "-c", _LOOK, "look", path, str(offset + 1)]
         _, chunk = await asyncio.to_thread(engine.exec, place.id, argv, place.details["user"])
-        yield chunk
         offset += len(chunk)
+        for start in range(0, len(chunk), _files.CHUNK):
+            yield chunk[start : start + _files.CHUNK]
+            await asyncio.sleep(0)
         if not chunk:
+            yield b""
             await asyncio.sleep(_PAUSE_S)

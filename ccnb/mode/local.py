@@ -120,7 +120,7 @@ class LocalMode:
 
     def shell(self, place: Place) -> list[str]:
         """Return the command that opens a shell beside the agent."""
-        return _enter(place, ["sh", "-i"])
+        return _enter(place, ["sh", "+m", "-i"])
 
     async def state(self, place: Place) -> PlaceState:
         """Look whether the supervisor is there."""

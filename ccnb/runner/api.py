@@ -121,8 +121,12 @@ def start(
             _write_down(handle.run_id, spec, store, begun_at)
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:
-        handle.cancel()
-        _loop.finish(handle._needed())
+        if handle._future is None:
+            # The signal had come just before it was held back: nothing has begun.
+            store.remove(handle.run_id)
+        else:
+            handle.cancel()
+            _loop.finish(handle._future)
         raise
     return handle
 
@@ -229,6 +233,8 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
                     on_event(event)
             row = store.run(handle.run_id)
             handle._set(state=row.state)
+            if handle._cancel_wanted.is_set():
+                row.folder.want_cancel()
             if row.record is not None:
                 return result_of(row)
             await asyncio.sleep(_LOOK_S)

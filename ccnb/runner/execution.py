@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from ccnb import _loop
@@ -18,22 +17,21 @@ from ccnb.errors import CcnbError, NotSharedError, StartError, StoreError
 from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
-from ccnb.results import CheckResult, ErrorInfo, Event, FileChange, RunRecord
+from ccnb.results import ErrorInfo, Event, RunRecord
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
-from ccnb.runner.follow import Follower, OnEvent, digest_of
+from ccnb.runner.follow import Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
-from ccnb.runner.outcome import Ending, judge
+from ccnb.runner.outcome import judge
+from ccnb.runner.record import Recorder
 from ccnb.runner.steps import Step
 from ccnb.runner.timeline import timings
 from ccnb.store import Store
-from ccnb.stream import Tally
 
 T = TypeVar("T")
 
-_SAID = 16_384
-"""Bytes of the end of standard error and of the check's output that are kept in the record."""
+_REMOVAL_PAUSES_S = (0.3, 1.0)
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
 _active_lock = threading.Lock()
@@ -52,13 +50,11 @@ class Execution:
         self._mode = modes.get(row.mode)
         self._on_event = on_event
         self._say = say
-        self._redactor = Redactor()
-        self._concurrency = 1
         self._follower: Follower | None = None
-        self._workspace = workspaces.make(self._folder, self._spec.workspace, copy=self._spec.copy)
+        self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
+        self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._hidden = self._folder.read_private("secrets") or {}
-        self._begun_at = time.time()
-        self._progress.marks.setdefault("begin", self._begun_at)
+        self._mark("begin")
 
     async def drive(self) -> RunResult:
         """Do what is left to do and return the result; on failure leave nothing behind.
@@ -71,7 +67,7 @@ class Execution:
         """
         work = asyncio.create_task(self._work())
         cancel = asyncio.create_task(self._pass_cancel_on(work))
-        self._concurrency = _count(1)
+        self._recorder.concurrency = _count(1)
         try:
             return await work
         except asyncio.CancelledError:
@@ -96,13 +92,15 @@ class Execution:
     async def _pass_cancel_on(self, work: asyncio.Task[RunResult]) -> None:
         """Pass the wish for an end on: to the place when it runs, else to what we are doing."""
         await self._run._cancel_wanted.wait()
-        while self._follower is not None and "finished" not in self._follower.steps:
-            if "started" in self._follower.steps:
+        while not work.done():
+            if self._follower is not None and "started" in self._follower.steps:
                 await self._follower.stop("cancelled")
                 return
+            if self._follower is None and self._store.place(self._run.run_id) is None:
+                work.cancel()
+                return
+            # There is a place, and soon somebody who can tell how far the agent got in it.
             await asyncio.sleep(0.05)
-        if self._follower is None:
-            work.cancel()
 
     # The place
 
@@ -122,6 +120,8 @@ class Execution:
 
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
+        make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
+        await asyncio.to_thread(make)
         image = await self._mode.prepare(self._spec, self._say)
         self._progress.conditions |= image.conditions
         self._progress.warnings.extend(image.warnings)
@@ -201,18 +201,21 @@ class Execution:
     async def _follow(self, place: Place) -> RunResult:
         # One who attaches may find the gateway gone with a machine's restart.
         await asyncio.to_thread(models.serve, self._spec, self._store)
-        self._redactor = Redactor(self._hidden.values())
-        self._follower = follower = Follower(
+        self._recorder.redactor = redactor = Redactor(self._hidden.values())
+        make = partial(
+            Follower,
             run_id=self._run.run_id,
             store=self._store,
             mode=self._mode,
             place=place,
             progress=self._progress,
-            redactor=self._redactor,
+            redactor=redactor,
             stall_s=self._spec.stall_s,
             on_event=self._took_event,
             on_step=self._took_step,
         )
+        # It goes through the events that are there already: there may be very many.
+        self._follower = follower = await asyncio.to_thread(make)
         await follower.follow()
         self._check_came_up(follower)
         return await self._collect(place, follower)
@@ -243,7 +246,7 @@ class Execution:
         try:
             self._on_event(event)
         except Exception as error:  # noqa: BLE001 - the caller's own function must not end the run
-            self._warn(f"on_event raised {type(error).__name__} ({error}) and got no more events")
+            self._recorder.warn(f"on_event raised {type(error).__name__} ({error}) and got no more events")
             self._on_event = None
 
     def _took_step(self, step: Step) -> None:
@@ -258,111 +261,15 @@ class Execution:
         try:
             await self._mode.files_out(place, self._folder, self._workspace)
         except CcnbError as failure:
-            self._warn(f"the files could not be brought back: {failure}")
-        files = await asyncio.to_thread(self._look_at_files, follower)
-        ending = self._ending(follower)
+            self._recorder.warn(f"the files could not be brought back: {failure}")
+        files = await asyncio.to_thread(self._recorder.look_at_files, follower)
+        ending = self._recorder.ending(follower)
         outcome, error = judge(follower.tally, ending)
-        record = self._record(outcome, error, follower=follower, ending=ending, files=files)
+        record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
             _loop.leave_behind(self._clean_up(place, record, follower))
         return result
-
-    def _ending(self, follower: Follower) -> Ending:
-        agent = follower.steps.done.get("agent")
-        setup = follower.steps.done.get("setup")
-        out_of_memory = (
-            agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
-        )
-        reason = agent.reason if agent else "stopped"
-        if reason == "stopped":
-            reason = self._progress.stop_reason or "exit"
-        return Ending(
-            exit_code=agent.code if agent else None,
-            reason=reason,
-            stderr=self._end_of("err"),
-            setup_code=setup.code if setup else 0,
-            out_of_memory=out_of_memory,
-            detail=follower.gone.detail if follower.gone else "",
-        )
-
-    def _look_at_files(self, follower: Follower) -> list[FileChange]:
-        """Return what the run changed; notice an agent that rewrote its own output."""
-        out = self._folder.inside / "out"
-        if out.exists() and digest_of(out, follower.offset) != follower.digest:
-            self._warn("the agent changed output that had been read before; the store has what was read")
-        before = self._folder.read_private("git-state") or {}
-        found = workspaces.planted(self._workspace, before)
-        with suppress(OSError):
-            (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
-        try:
-            baseline = self._progress.baseline or workspaces.EMPTY_TREE
-            found = workspaces.changes(self._folder, self._workspace, baseline) + found
-            workspaces.patch(self._folder, self._workspace, baseline)
-        except (CcnbError, OSError) as error:
-            self._warn(f"no patch could be made: {error}")
-        risky = [file.path for file in found if file.runs_by_itself]
-        if risky:
-            self._warn(f"look before you open the folder: {', '.join(risky[:5])} may run by itself")
-        return found
-
-    def _record(
-        self,
-        outcome: str,
-        error: ErrorInfo | None,
-        *,
-        follower: Follower | None = None,
-        ending: Ending | None = None,
-        files: Sequence[FileChange] = (),
-    ) -> RunRecord:
-        tally = follower.tally if follower else Tally()
-        raw = tally.result.raw if tally.result else {}
-        self._end_marks(tally)
-        self._progress.conditions |= {
-            "agent_version": tally.agent_version,
-            "model": tally.model,
-            "host_load": round(os.getloadavg()[0], 2),
-            "cpus": os.cpu_count(),
-            "concurrency": self._concurrency,
-        }
-        return RunRecord(
-            run_id=self._run.run_id,
-            mode=self._mode.name,
-            spec=self._spec,
-            outcome=outcome,
-            started_at=datetime.fromtimestamp(self._progress.marks["begin"], UTC),
-            text=tally.text,
-            usage=tally.final_usage,
-            timings=timings(self._progress.marks, tally),
-            files=tuple(files),
-            check=self._check(follower) if follower else None,
-            exit_code=ending.exit_code if ending else None,
-            error=error,
-            session_id=tally.session_id,
-            num_turns=int(raw.get("num_turns") or 0),
-            total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
-            denials=tuple(tally.denials),
-            warnings=tuple(self._progress.warnings),
-            conditions=dict(self._progress.conditions),
-        )
-
-    def _end_marks(self, tally: Tally) -> None:
-        """Set the last marks. Time in which nobody followed the run is no time of its own."""
-        marks = self._progress.marks
-        if tally.first_at is not None:
-            marks["first_event"] = tally.first_at.timestamp()
-        finished = marks.get("finished", self._begun_at)
-        marks["collect"] = finished + time.time() - max(finished, self._begun_at)
-
-    def _check(self, follower: Follower) -> CheckResult | None:
-        step = follower.steps.done.get("check")
-        if step is None or self._spec.check is None:
-            return None
-        return CheckResult(self._spec.check, step.code, self._end_of("check.out"))
-
-    def _end_of(self, name: str) -> str:
-        text = workspaces.tail(self._folder.inside / name, _SAID).decode(errors="replace")
-        return self._redactor.text(text)
 
     def _keep(self, record: RunRecord) -> RunResult:
         self._store.finish(record, self._progress)
@@ -376,15 +283,24 @@ class Execution:
     async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
-        try:
-            await self._mode.destroy(place)
-        except CcnbError as error:
-            left = f"the place could not be removed ({error.message}); run `ccnb sweep`"
-            record = replace(record, warnings=(*record.warnings, left))
-        else:
-            self._store.set_place_removed(record.run_id)
+        await self._remove(place)
+        record = replace(record, warnings=tuple(self._progress.warnings))
         took = timings(self._progress.marks, follower.tally, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
+
+    async def _remove(self, place: Place) -> None:
+        """Remove the place. Engines refuse now and then what they do a moment later."""
+        for pause_s in (*_REMOVAL_PAUSES_S, None):
+            try:
+                await self._mode.destroy(place)
+            except CcnbError as error:
+                if pause_s is None:
+                    self._recorder.warn(f"the place could not be removed ({error.message}); run `ccnb sweep`")
+                    return
+                await asyncio.sleep(pause_s)
+            else:
+                self._store.set_place_removed(self._run.run_id)
+                return
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""
@@ -393,11 +309,10 @@ class Execution:
             if place is not None:
                 with suppress(CcnbError):
                     await self._mode.files_out(place, self._folder, self._workspace)
-                await self._mode.destroy(place)
-                self._store.set_place_removed(self._run.run_id)
+                await self._remove(place)
         with suppress(OSError):
             (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
-        return self._keep(self._record(outcome, error, follower=self._follower))
+        return self._keep(self._recorder.record(outcome, error, follower=self._follower))
 
     def _mark(self, name: str) -> None:
         self._progress.marks.setdefault(name, time.time())
@@ -405,9 +320,6 @@ class Execution:
     def _save(self, state: str) -> None:
         self._store.set_state(self._run.run_id, state, self._progress)
         self._run._set(state=state)
-
-    def _warn(self, text: str) -> None:
-        self._progress.warnings.append(self._redactor.text(text))
 
 
 async def _whole(work: Awaitable[T]) -> T:

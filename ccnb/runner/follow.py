@@ -193,6 +193,8 @@ class Follower:
         silent_s = self._silent_s()
         if self._stop_sent_at and time.monotonic() - self._stop_sent_at > STOP_LIMIT_S:
             await self._mode.destroy(self._place)
+        elif self._folder.cancel_wanted:
+            await self.stop("cancelled")
         elif self.tally.result is not None and silent_s > AFTER_RESULT_S and "agent" not in self.steps:
             await self.stop("after_result")
         elif self._is_wedged(silent_s):

@@ -63,12 +63,33 @@ def check(path: str | None) -> None:
         raise SpecError(f"workspace {path} can't be read by you; name another folder")
 
 
+def location(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
+    """Return where the agent works, made or not."""
+    return Path(named) if named is not None and not copy else folder.workspace
+
+
 def make(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
-    """Return the folder that the agent will work in: a named one, a copy of it, or a fresh one."""
-    if named is not None and not copy:
-        return Path(named)
+    """Return the folder that the agent will work in: a named one, a copy of it, or a fresh one.
+
+    Raises
+    ------
+    CcnbError
+        The named one can't be copied.
+    """
+    place = location(folder, named, copy=copy)
+    if place != folder.workspace:
+        return place
     if named is not None and not folder.workspace.exists():
-        shutil.copytree(named, folder.workspace, symlinks=True)
+        # A copy that was cut short is not taken for the whole.
+        scratch = folder.path / "workspace.new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            shutil.copytree(named, scratch, symlinks=True)
+        except (OSError, shutil.Error) as error:
+            raise CcnbError(
+                f"workspace {named} can't be copied ({error}); leave copy out, or mend it"
+            ) from None
+        scratch.rename(folder.workspace)
     folder.workspace.mkdir(exist_ok=True)
     return folder.workspace
 
@@ -177,18 +198,27 @@ def _change(workspace: Path, path: str, change: str) -> FileChange:
 
 
 def _init(folder: RunFolder) -> None:
-    """Make the private git folder; by hand, since a process more would be paid for by every run."""
+    """Make the private git folder, whole or not at all.
+
+    By hand: a process more would be paid for by every run.
+    """
     place = folder.path / "git"
     if place.exists():
+        # Whoever was killed in the middle of a change left its lock, and only one owns the run.
+        for lock in place.glob("*.lock"):
+            lock.unlink()
         return
-    (place / "objects").mkdir(parents=True, mode=0o700)
-    (place / "refs").mkdir()
-    (place / "info").mkdir()
-    (place / "HEAD").write_text("ref: refs/heads/main\n")
-    (place / "config").write_text(_CONFIG)
-    (place / "info" / "exclude").write_text(f"/{SENTINEL}\n")
+    scratch = folder.path / "git.new"
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / "objects").mkdir(parents=True, mode=0o700)
+    (scratch / "refs").mkdir()
+    (scratch / "info").mkdir()
+    (scratch / "HEAD").write_text("ref: refs/heads/main\n")
+    (scratch / "config").write_text(_CONFIG)
+    (scratch / "info" / "exclude").write_text(f"/{SENTINEL}\n")
     # Bytes as they are: no filter, no line ends, whatever the workspace's own attributes ask for.
-    (place / "info" / "attributes").write_text("* -text -filter -ident -working-tree-encoding\n")
+    (scratch / "info" / "attributes").write_text("* -text -filter -ident -working-tree-encoding\n")
+    scratch.rename(place)
 
 
 def _take_in(folder: RunFolder, workspace: Path, index: str = "index") -> None:

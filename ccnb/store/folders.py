@@ -58,6 +58,15 @@ class RunFolder:
         """Return the file that holds the changes as a patch."""
         return self.path / "changes.patch"
 
+    @property
+    def cancel_wanted(self) -> bool:
+        """Return whether a process that only watches the run has asked for its end."""
+        return (self.path / "cancel").exists()
+
+    def want_cancel(self) -> None:
+        """Ask whoever follows the run for its end."""
+        (self.path / "cancel").touch()
+
     def make(self) -> None:
         """Make the folders, private to the user."""
         # mkdir gives its mode to the last folder only.

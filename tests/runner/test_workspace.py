@@ -541,3 +541,15 @@ def test_the_tail_of_a_file(tmp_path, size, end):
 
 def test_no_file_has_no_tail(tmp_path):
     assert workspaces.tail(tmp_path / "none", 5) == b""
+
+
+def test_one_who_was_killed_in_the_middle_is_no_hindrance(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.make()
+    folder.workspace.mkdir()
+    (folder.workspace / "a.txt").write_text("a\n")
+    before = workspaces.snapshot(folder, folder.workspace)
+    (folder.path / "git" / "index.lock").touch()
+    (folder.path / "git.new").mkdir()
+    (folder.workspace / "b.txt").write_text("b\n")
+    assert [c.path for c in workspaces.changes(folder, folder.workspace, before)] == ["b.txt"]

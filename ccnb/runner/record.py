@@ -1,0 +1,142 @@
+"""From what was read of a run to its record: how it ended, what it changed, how long it took."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ccnb.errors import CcnbError
+from ccnb.redact import Redactor
+from ccnb.results import CheckResult, ErrorInfo, FileChange, RunRecord
+from ccnb.runner import workspace as workspaces
+from ccnb.runner.follow import Follower, digest_of
+from ccnb.runner.outcome import Ending
+from ccnb.runner.timeline import timings
+from ccnb.spec import RunSpec
+from ccnb.store import Progress, RunFolder
+from ccnb.stream import Tally
+
+_SAID = 16_384
+"""Bytes of the end of standard error and of the check's output that are kept in the record."""
+
+
+@dataclass
+class Recorder:
+    """Makes the record of one run."""
+
+    run_id: str
+    spec: RunSpec
+    folder: RunFolder
+    workspace: Path
+    progress: Progress
+    redactor: Redactor = field(default_factory=Redactor)
+    begun_at: float = field(default_factory=time.time)
+    """When this process took the run up."""
+    concurrency: int = 1
+
+    def warn(self, text: str) -> None:
+        """Note something that the person should know, for the record."""
+        self.progress.warnings.append(self.redactor.text(text))
+
+    def ending(self, follower: Follower) -> Ending:
+        """Return what the place says of the agent's end."""
+        agent = follower.steps.done.get("agent")
+        setup = follower.steps.done.get("setup")
+        out_of_memory = (
+            agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
+        )
+        reason = agent.reason if agent else "stopped"
+        if reason == "stopped":
+            reason = self.progress.stop_reason or "exit"
+        return Ending(
+            exit_code=agent.code if agent else None,
+            reason=reason,
+            stderr=self._end_of("err"),
+            setup_code=setup.code if setup else 0,
+            out_of_memory=out_of_memory,
+            detail=follower.gone.detail if follower.gone else "",
+        )
+
+    def look_at_files(self, follower: Follower) -> list[FileChange]:
+        """Return what the run changed; notice an agent that rewrote its own output."""
+        out = self.folder.inside / "out"
+        if out.exists() and digest_of(out, follower.offset) != follower.digest:
+            self.warn("the agent changed output that had been read before; the store has what was read")
+        before = self.folder.read_private("git-state") or {}
+        found = workspaces.planted(self.workspace, before)
+        with suppress(OSError):
+            (self.workspace / workspaces.SENTINEL).unlink(missing_ok=True)
+        try:
+            baseline = self.progress.baseline or workspaces.EMPTY_TREE
+            found = workspaces.changes(self.folder, self.workspace, baseline) + found
+            workspaces.patch(self.folder, self.workspace, baseline)
+        except (CcnbError, OSError) as error:
+            self.warn(f"no patch could be made: {error}")
+        risky = [file.path for file in found if file.runs_by_itself]
+        if risky:
+            self.warn(f"look before you open the folder: {', '.join(risky[:5])} may run by itself")
+        return found
+
+    def record(
+        self,
+        outcome: str,
+        error: ErrorInfo | None,
+        *,
+        follower: Follower | None = None,
+        ending: Ending | None = None,
+        files: Sequence[FileChange] = (),
+    ) -> RunRecord:
+        """Return the record of the run as it stands now, with its last marks set."""
+        tally = follower.tally if follower else Tally()
+        raw = tally.result.raw if tally.result else {}
+        self._end_marks(tally)
+        self.progress.conditions |= {
+            "agent_version": tally.agent_version,
+            "model": tally.model,
+            "host_load": round(os.getloadavg()[0], 2),
+            "cpus": os.cpu_count(),
+            "concurrency": self.concurrency,
+        }
+        return RunRecord(
+            run_id=self.run_id,
+            mode=self.spec.mode,
+            spec=self.spec,
+            outcome=outcome,
+            started_at=datetime.fromtimestamp(self.progress.marks["begin"], UTC),
+            text=tally.text,
+            usage=tally.final_usage,
+            timings=timings(self.progress.marks, tally),
+            files=tuple(files),
+            check=self._check(follower) if follower else None,
+            exit_code=ending.exit_code if ending else None,
+            error=error,
+            session_id=tally.session_id,
+            num_turns=int(raw.get("num_turns") or 0),
+            total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
+            denials=tuple(tally.denials),
+            warnings=tuple(self.progress.warnings),
+            conditions=dict(self.progress.conditions),
+        )
+
+    def _end_marks(self, tally: Tally) -> None:
+        """Set the last marks. Time in which nobody followed the run is no time of its own."""
+        marks = self.progress.marks
+        if tally.first_at is not None:
+            marks["first_event"] = tally.first_at.timestamp()
+        finished = marks.get("finished", self.begun_at)
+        marks["collect"] = finished + time.time() - max(finished, self.begun_at)
+
+    def _check(self, follower: Follower) -> CheckResult | None:
+        step = follower.steps.done.get("check")
+        if step is None or self.spec.check is None:
+            return None
+        return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
+
+    def _end_of(self, name: str) -> str:
+        text = workspaces.tail(self.folder.inside / name, _SAID).decode(errors="replace")
+        return self.redactor.text(text)
