@@ -31,7 +31,7 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 OWNERS = {
-    "docker": {"engine", "mode"},  # a mode says in the SDK's words what it wants to be made
+    "docker": {"engine"},
     "keyring": {"credentials"},
     "starlette": {"gateway"},
     "uvicorn": {"gateway"},

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
+from docker.types import Mount, Ulimit
 
 from ccnb.engine.discovery import Endpoint, endpoints
 from ccnb.errors import EngineError, ImageError, StartError
@@ -246,6 +248,16 @@ class _Stream(io.RawIOBase):
         size = have if size < 0 else size
         self._rest = data[size:]
         return data[:size]
+
+
+def bind(target: str, source: Path | str, *, read_only: bool = False) -> Mount:
+    """Return a mount of a folder or file of this machine, for `create`."""
+    return Mount(target, str(source), type="bind", read_only=read_only)
+
+
+def bound(name: str, value: int) -> Ulimit:
+    """Return a limit on what one process may have (`nofile`, `nproc`), for `create`."""
+    return Ulimit(name=name, soft=value, hard=value)
 
 
 def connect(kind: str, url: str | None = None) -> Engine:

@@ -9,10 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from docker.types import Mount, Ulimit
-
 from ccnb import claude, engine
-from ccnb.engine import Engine
+from ccnb.engine import Engine, bind, bound
 from ccnb.engine import images as engine_images
 from ccnb.errors import CcnbError, EngineError, ImageError, NotSharedError
 from ccnb.mode import _archive, _files
@@ -293,11 +291,11 @@ def _host_config(engine: Engine, plan: Plan) -> dict[str, Any]:
         "cpus": {"nano_cpus": int(cpus * 1e9)} if cpus else {},
         "processes": {"pids_limit": spec.max_processes},
     }
-    ulimits = [Ulimit(name="nofile", soft=_FILES_LIMIT, hard=_FILES_LIMIT)]
+    ulimits = [bound("nofile", _FILES_LIMIT)]
     if engine.is_podman:
         # Podman passes its own hard limit on, which an engine without privileges may not set. Docker
         # sets none, and there the count would include all other processes of the caller.
-        ulimits.append(Ulimit(name="nproc", soft=_PROCESSES_ULIMIT, hard=_PROCESSES_ULIMIT))
+        ulimits.append(bound("nproc", _PROCESSES_ULIMIT))
     host: dict[str, Any] = {
         "mounts": _mounts(plan),
         "network_mode": "none" if spec.network == "none" else "bridge",
@@ -313,17 +311,17 @@ def _host_config(engine: Engine, plan: Plan) -> dict[str, Any]:
     return host
 
 
-def _mounts(plan: Plan) -> list[Mount]:
+def _mounts(plan: Plan) -> list[Any]:
     mounts = []
     if not plan.archive:
-        mounts.append(Mount(LAYOUT.inside, str(plan.folder.inside), type="bind"))
-        mounts.append(Mount(LAYOUT.workspace, str(plan.workspace), type="bind"))
+        mounts.append(bind(LAYOUT.inside, plan.folder.inside))
+        mounts.append(bind(LAYOUT.workspace, plan.workspace))
     if plan.image.mount_program:
         target = f"{PROGRAM_FOLDER}/claude"
-        mounts.append(Mount(target, plan.image.mount_program, type="bind", read_only=True))
+        mounts.append(bind(target, plan.image.mount_program, read_only=True))
     if plan.api_folder:
         target = str(Path(LAYOUT.api_socket).parent)
-        mounts.append(Mount(target, str(plan.api_folder), type="bind", read_only=True))
+        mounts.append(bind(target, plan.api_folder, read_only=True))
     return mounts
 
 
