@@ -16,6 +16,7 @@ help:
 # Each of the two is made anew when the project's own list of packages has changed.
 $(VENV)/demo.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what it needs into $(VENV); this takes a minute, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
 	touch $@
 

@@ -165,6 +165,7 @@ def _leave_running(request: Request, mode: str) -> int:
         view.follow(handle)
         raise
     code = exit_code(handle.result()) if handle.done else 0
+    mode = Store().run(handle.run_id).mode
     if request.as_json:
         print_json({"run_id": handle.run_id, "mode": mode, "state": handle.state})
     else:

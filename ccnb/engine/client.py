@@ -279,7 +279,10 @@ def connect(kind: str, url: str | None = None) -> Engine:
             return engine
         tried.append(f"{endpoint.url} ({endpoint.origin}): answers as another engine")
     what = "; tried " + ", ".join(tried) if tried else ": no socket found"
-    raise EngineError(f"no {kind} engine answers{what}; {_STARTS[kind]}")
+    action = _STARTS[kind]
+    if any("permission denied" in attempt for attempt in tried):
+        action = f"let your user use the socket: `sudo usermod -aG {kind} $USER`, then log in anew"
+    raise EngineError(f"no {kind} engine answers{what}; {action}")
 
 
 def _brief(error: Exception) -> str:

@@ -44,6 +44,7 @@ class ContainerMode:
     """A place is a container: no privileges, limits, an init, our labels, folders mounted."""
 
     name = "container"
+    takes_archives = True
     rank = 0
     isolation = "container (shared kernel)"
 

@@ -140,6 +140,8 @@ class Mode(Protocol):
     """A way to run."""
 
     name: str
+    takes_archives: bool
+    """Whether files can go in and out as archives, where the place can't see the caller's folders."""
 
     async def probe(self) -> Readiness:
         """Say whether the mode is ready; never raise."""

@@ -34,6 +34,7 @@ class LocalMode:
     """A place is a process group: in namespaces of its own, or plain."""
 
     name = "local"
+    takes_archives = False
 
     async def probe(self) -> Readiness:
         """Say whether there is a program to run, and how it would be walled off."""

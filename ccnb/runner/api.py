@@ -104,13 +104,13 @@ def start(
     CredentialError
     ModeUnavailableError
     """
-    begun_at = time.time()
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
     models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
+    begun_at = time.time()
     store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)

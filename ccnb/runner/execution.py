@@ -234,7 +234,7 @@ class Execution:
             raise StartError(f"the agent can't write in {self._workspace}; change its permissions")
         if follower.steps.done and workspace is None:
             return
-        if not self._progress.archive:
+        if self._mode.takes_archives and not self._progress.archive:
             raise NotSharedError("the engine can't see this machine's folders")
         detail = follower.gone.detail if follower.gone else ""
         raise StartError(f"the supervisor did not come up {detail}; run `ccnb doctor`")
