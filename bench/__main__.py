@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import latency, many, memory, overhead, report, startup
+from bench import client, latency, many, memory, overhead, report, startup
 from bench.report import Figure
 from ccnb.gateway import process as gateway
 
@@ -43,24 +43,22 @@ def main() -> None:
 
 def _measure(names: list[str]) -> None:
     console = Console()
-    before = report.conditions()
+    conditions = report.conditions()
     found: list[Figure] = []
     failures: dict[str, str] = {}
     for name in names:
-        console.print(f"measuring {name}", style="dim")
+        load = os.getloadavg()[0]
+        console.print(f"measuring {name} (load {load:.1f})", style="dim")
+        conditions["load"][name] = round(load, 2)
         try:
-            for figure in SUBJECTS[name].figures():
-                console.print(
-                    f"  {figure.name}: {figure.value:.4g} {figure.unit} {figure.detail}", style="dim"
-                )
-                found.append(figure)
+            found += client.in_own_process(client.take, SUBJECTS[name].figures)
         except Exception as error:  # noqa: BLE001 - one figure's failure must not hide the others
             traceback.print_exc()
             failures[name] = f"{type(error).__name__}: {error}"
-    report.show(found, before, console)
+    report.show(found, conditions, console)
     for name, why in failures.items():
         console.print(f"{name} could not be measured: {why}", style="red")
-    report.write(RESULTS, found, before, failures)
+    report.write(RESULTS, found, conditions, failures)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+
+from bench.report import Figure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,6 +18,15 @@ def in_own_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     """Call a function in a fresh interpreter, which ends in good order, its removals included."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args, **kwargs).result()
+
+
+def take(figures: Callable[[], Iterator[Figure]]) -> list[Figure]:
+    """Return all figures of a subject, saying each as it comes."""
+    taken = []
+    for figure in figures():
+        print(f"  {figure.name}: {figure.number} {figure.unit}; {figure.detail}", flush=True)
+        taken.append(figure)
+    return taken
 
 
 def rss_mb() -> float:

@@ -49,19 +49,20 @@ def conditions() -> dict[str, Any]:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpus": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
+        # Filled when a subject's turn comes: what else the machine did just then.
+        "load": {},
         "kernel": platform.release(),
         "python": platform.python_version(),
         "docker": _said("docker", "version", "--format", "{{.Server.Version}}"),
-        "podman": _said("podman", "--version"),
-        "bubblewrap": _said("bwrap", "--version"),
+        "podman": _said("podman", "version", "--format", "{{.Client.Version}}"),
+        "bubblewrap": _said("bwrap", "--version", drop="bubblewrap "),
         "commit": _said("git", "rev-parse", "--short", "HEAD"),
     }
 
 
-def show(figures: Sequence[Figure], before: dict[str, Any], console: Console) -> None:
+def show(figures: Sequence[Figure], under: dict[str, Any], console: Console) -> None:
     """Print the table."""
-    table = Table(title="ccnb: the figures", title_justify="left", caption=_caption(before))
+    table = Table(title="ccnb: the figures", title_justify="left", caption=_caption(under))
     for name in ("figure", "value", "unit", "target", "met", "detail"):
         table.add_column(name, justify="right" if name == "value" else "left")
     for figure in figures:
@@ -70,24 +71,24 @@ def show(figures: Sequence[Figure], before: dict[str, Any], console: Console) ->
     console.print(table)
 
 
-def write(path: Path, figures: Sequence[Figure], before: dict[str, Any], failures: dict[str, str]) -> None:
+def write(path: Path, figures: Sequence[Figure], under: dict[str, Any], failures: dict[str, str]) -> None:
     """Write all of it as JSON."""
     content = {
-        "conditions": before,
-        "load_after": [round(load, 2) for load in os.getloadavg()],
+        "conditions": under,
         "figures": [asdict(figure) for figure in figures],
         "failures": failures,
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _caption(before: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in before.items() if value)
+def _caption(under: dict[str, Any]) -> str:
+    loads = ", ".join(f"{load} ({name})" for name, load in under["load"].items())
+    return ", ".join(f"{name} {value}" for name, value in {**under, "load": loads}.items() if value)
 
 
-def _said(*command: str) -> str | None:
+def _said(*command: str, drop: str = "") -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.strip().removeprefix(drop)

@@ -75,7 +75,8 @@ started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 start() {
   local name=$1 pid
   shift
-  setsid "$@" >"$LOGS/$name.log" 2>&1 </dev/null &
+  # Not in our folder: conmon leaves its notes where it stands.
+  (cd / && exec setsid "$@") >"$LOGS/$name.log" 2>&1 </dev/null &
   pid=$!
   say "$pid $(started_at "$pid")" >"$STATE/$name.pid"
 }

@@ -55,7 +55,7 @@ out_of_memory() {
 step() {
     name=$1 limit=$2
     shift 2
-    rm -f "$inside/reason"
+    [ ! -e "$inside/reason" ] || rm -f "$inside/reason"
     $session "$@" <&3 3<&- &
     job=$!
     watch "$job" "$limit" 3<&- >/dev/null 2>&1 &

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,6 +88,7 @@ def load_script(name_or_path: str | Path) -> Script:
     return parse_script(text, path.name)
 
 
+@lru_cache(maxsize=32)  # read when a run is checked, when it is registered, and at its first call
 def parse_script(text: str, file: str) -> Script:
     """Build a script from YAML text; `file` is the name that stands in messages.
 

@@ -211,6 +211,7 @@ class Execution:
             progress=self._progress,
             redactor=redactor,
             stall_s=self._spec.stall_s,
+            last_step="check" if self._spec.check else "agent",
             on_event=self._took_event,
             on_step=self._took_step,
         )

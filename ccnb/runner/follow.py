@@ -61,6 +61,7 @@ class Follower:
         progress: Progress,
         redactor: Redactor,
         stall_s: float,
+        last_step: str,
         on_event: OnEvent,
         on_step: Callable[[Step], object],
     ) -> None:
@@ -72,6 +73,7 @@ class Follower:
         self._progress = progress
         self._redactor = redactor
         self._stall_s = stall_s
+        self._last_step = last_step
         self._on_event = on_event
         self._on_step = on_step
         row = store.run(run_id)
@@ -128,7 +130,8 @@ class Follower:
             for step in self.steps.feed(chunk):
                 self._alive_at = time.monotonic()
                 self._on_step(step)
-            if "finished" in self.steps or (self.gone and not chunk):
+            # After the last thing that was asked for nothing can come that we need.
+            if "finished" in self.steps or self._last_step in self.steps or (self.gone and not chunk):
                 break
             if not self.steps.done and time.monotonic() - begun > START_LIMIT_S:
                 raise StartError(
@@ -201,7 +204,7 @@ class Follower:
             await self.stop("wedged")
         if time.monotonic() - self._alive_at > _LOOK_EVERY_S:
             state = await self._mode.state(self._place)
-            if state.status in ("ended", "gone") and "finished" not in self.steps:
+            if state.status in ("ended", "gone") and not self._over.is_set():
                 self.gone = state
 
     def _is_wedged(self, silent_s: float) -> bool:

@@ -73,8 +73,9 @@ class Recorder:
             (self.workspace / workspaces.SENTINEL).unlink(missing_ok=True)
         try:
             baseline = self.progress.baseline or workspaces.EMPTY_TREE
-            found = workspaces.changes(self.folder, self.workspace, baseline) + found
-            workspaces.patch(self.folder, self.workspace, baseline)
+            changed = workspaces.changes(self.folder, self.workspace, baseline)
+            found = changed + found
+            workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
         except (CcnbError, OSError) as error:
             self.warn(f"no patch could be made: {error}")
         risky = [file.path for file in found if file.runs_by_itself]
@@ -128,8 +129,9 @@ class Recorder:
         marks = self.progress.marks
         if tally.first_at is not None:
             marks["first_event"] = tally.first_at.timestamp()
-        finished = marks.get("finished", self.begun_at)
-        marks["collect"] = finished + time.time() - max(finished, self.begun_at)
+        ours = ("collect", "first_event")
+        ended = max((at for name, at in marks.items() if name not in ours), default=self.begun_at)
+        marks["collect"] = ended + time.time() - max(ended, self.begun_at)
 
     def _check(self, follower: Follower) -> CheckResult | None:
         step = follower.steps.done.get("check")

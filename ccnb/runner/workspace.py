@@ -123,8 +123,13 @@ def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]
     return found
 
 
-def patch(folder: RunFolder, workspace: Path, before: str) -> Path:
-    """Write the changes since a snapshot, as `changes` saw them, to the run's patch file."""
+def patch(folder: RunFolder, workspace: Path, before: str, *, empty: bool = False) -> Path:
+    """Write the changes since a snapshot, as `changes` saw them, to the run's patch file.
+
+    Where it saw none, `empty` saves a process.
+    """
+    if empty:
+        folder.patch.touch()
     if not folder.patch.exists():
         _init(folder)
         scratch = folder.patch.with_suffix(".new")

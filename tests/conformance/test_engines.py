@@ -253,7 +253,9 @@ def podman_service(socket: Path) -> subprocess.Popen:
     socket.unlink(missing_ok=True)
     # With CONTAINER_HOST in its environment podman would be a client itself.
     env = {name: value for name, value in os.environ.items() if name != "CONTAINER_HOST"}
-    service = subprocess.Popen(["podman", "system", "service", "--time=0", f"unix://{socket}"], env=env)
+    service = subprocess.Popen(
+        ["podman", "system", "service", "--time=0", f"unix://{socket}"], env=env, cwd=socket.parent
+    )
     wait_for(socket.exists)
     time.sleep(0.3)
     return service
