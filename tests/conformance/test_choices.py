@@ -1,0 +1,71 @@
+"""What a person can choose of a run: the image, no wall, a run that was done before, a model that refuses."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import ccnb
+from tests.conformance.test_modes import DEMO, run_until_clean
+
+ANY_IMAGE = {"docker": "debian:bookworm-slim", "podman": "node:22-slim"}
+
+
+def test_any_glibc_image_gets_the_agent_mounted(home, places, engine_mode):
+    image = ANY_IMAGE[engine_mode]
+    result = run_until_clean(places, "Write a word counter", mode=engine_mode, image=image, **DEMO)
+    assert (result.outcome, result.error) == ("success", None)
+    assert result.check.passed
+    assert result.conditions["image"] == image
+    assert result.conditions["image_digest"]
+
+
+@pytest.mark.needs("bubblewrap")
+def test_without_a_wall_the_scripted_model_still_does_its_task(home, places):
+    result = run_until_clean(places, "Write a word counter", mode="local", isolation="none", **DEMO)
+    assert (result.outcome, result.error) == ("success", None)
+    assert result.check.passed
+    assert result.conditions["engine"] == "plain process"
+    assert result.events[0].raw["permissionMode"] == "acceptEdits"
+
+
+def test_without_a_wall_what_the_agent_leaves_running_ends_with_the_run(home, places, agent):
+    commands = "init; (setsid sleep 300 &) ; result"
+    result = run_until_clean(places, isolation="none", **agent("local", commands))
+    assert result.outcome == "success"
+
+
+def test_no_network_is_refused_where_it_cannot_be_held(home):
+    with pytest.raises(ccnb.CcnbError, match="can't be held for a plain process"):
+        ccnb.run("Do it", mode="local", isolation="none", network="none", api="script:demo")
+
+
+def test_a_finished_run_of_the_same_is_used_again(home, places, mode, agent, tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    options = agent(mode, "init; cat a.txt >b.txt; result") | {"workspace": str(tmp_path), "copy": True}
+    first = run_until_clean(places, **options)
+    again = ccnb.run("Do it", reuse=True, **options)
+    assert again.run_id == first.run_id
+    (tmp_path / "a.txt").write_text("other\n")
+    other = run_until_clean(places, reuse=True, **options)
+    assert other.run_id != first.run_id
+
+
+def test_an_api_that_refuses_the_credential_ends_the_run_at_once(home, places, mode, tmp_path):
+    script = tmp_path / "refuse.yaml"
+    script.write_text("- error: 401\n")
+    begun = time.monotonic()
+    result = run_until_clean(places, mode=mode, api=f"script:{script}")
+    assert (result.outcome, result.error.kind) == ("infrastructure", "authentication_failed")
+    assert result.error.api_status == 401
+    assert time.monotonic() - begun < 30
+
+
+def test_an_overloaded_api_is_waited_for(home, places, mode, tmp_path):
+    script = tmp_path / "busy.yaml"
+    script.write_text("- say: At last.\n  error: 529\n  times: 1\n")
+    result = run_until_clean(places, mode=mode, api=f"script:{script}")
+    assert (result.outcome, result.text) == ("success", "At last.")
+    assert [c["status"] for c in result.calls] == [529, 200]
+    assert any(e.retry and e.retry.status == 529 for e in result.events)
