@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import tarfile
 import tempfile
 from functools import cache
@@ -43,6 +44,8 @@ def missing(name: str) -> str | None:
 
 
 def pytest_configure(config):
+    # What a shell starts in the background ignores Ctrl-C, and so would the clients that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
 
 

@@ -64,7 +64,7 @@ class Ending:
 
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     """Return the outcome and, unless it is success, the error."""
-    if ending.setup_code:
+    if ending.setup_code and ending.reason == "exit":
         return "infrastructure", error("setup_failed", f"the set-up command ended with {ending.setup_code}")
     if tally.result is None or tally.result.raw.get("startup_failure_reason") == "bypass_root":
         return _without_result(tally, ending)

@@ -50,7 +50,8 @@ class Recorder:
         out_of_memory = (
             agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
         )
-        reason = agent.reason if agent else "stopped"
+        last = agent or (setup if setup and setup.code else None)
+        reason = last.reason if last else "stopped"
         if reason == "stopped":
             reason = self.progress.stop_reason or "exit"
         return Ending(
