@@ -32,6 +32,14 @@ API_SOURCES = ("live", "script", "record", "replay")
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
 _OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_UNIX_SOCKET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CONFIG_DIR",
+)
 _VERSION = 1
 
 
@@ -221,6 +229,10 @@ def _check_env(env: Mapping[Any, Any]) -> None:
     for name, value in env.items():
         if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
             raise SpecError(f"env has {name!r}, which is no variable's name; use letters, digits and _")
+        if name in _OURS:
+            raise SpecError(
+                f"env sets {name}, which ccnb passes by itself; leave it out, or see auth and api"
+            )
         if not isinstance(value, str | Secret) or (isinstance(value, str) and "\0" in value):
             raise SpecError(f"env[{name!r}] must be a string or a Secret without NUL bytes")
 

@@ -9,7 +9,7 @@
 #
 #   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout, stopped or oom
 #
-# A file `stop` made there ends the agent, a file `done` ends the wait that follows when KEEP_S > 0.
+# A file `stop` made there ends the agent and all that follows, `enough` the agent alone, `done` ends the wait that follows when KEEP_S > 0.
 # Everything is in functions: the shell has read the whole file before the agent can change it.
 
 note() {
@@ -29,7 +29,7 @@ watch() {
     while sleep 1; do
         now=$(date +%s)
         echo "$now" >"$inside/heartbeat"
-        if [ -e "$inside/stop" ]; then
+        if [ -e "$inside/stop" ] || [ -e "$inside/enough" ]; then
             reason=stopped
         elif [ "$now" -ge "$end" ]; then
             reason=timeout
@@ -104,14 +104,18 @@ work() {
         [ "$code" -eq 0 ] || return
     fi
     step agent "$timeout_s" "$@" 3<"$inside/prompt" >>"$inside/out" 2>>"$inside/err"
-    if [ -e "$inside/check" ] && [ ! -e "$inside/stop" ]; then
-        step check "$timeout_s" sh "$inside/check" 3</dev/null >>"$inside/check.out" 2>&1
+    rm -f "$inside/enough"
+    if [ -n "$check" ] && [ ! -e "$inside/stop" ]; then
+        step check "$timeout_s" sh -c "$check" 3</dev/null >>"$inside/check.out" 2>&1
     fi
 }
 
 main() {
     inside=$1 workspace=$2 timeout_s=$3 keep_s=$4
     shift 4
+    # Read before the agent can write another one.
+    check=
+    [ ! -e "$inside/check" ] || check=$(cat "$inside/check")
     session=
     if command -v setsid >/dev/null 2>&1; then
         session=setsid

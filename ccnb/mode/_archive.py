@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ccnb.engine import Engine
+from ccnb.errors import CcnbError
 from ccnb.mode import _files
 from ccnb.mode.base import Place, Plan
 from ccnb.store import RunFolder
@@ -35,9 +36,20 @@ def put(engine: Engine, place: Place, plan: Plan) -> None:
 
 
 def get(engine: Engine, place: Place, folder: RunFolder, workspace: Path) -> None:
-    """Bring the run folder and the workspace of a container back; what was removed there goes here too."""
-    _unpack(engine, place, "/ccnb", folder.inside, prune=False)
-    _unpack(engine, place, "/workspace", workspace, prune=True)
+    """Bring the run folder and the workspace of a container back; what was removed there goes here too.
+
+    Raises
+    ------
+    CcnbError
+        Something in it can't be made here; nothing is removed then.
+    """
+    try:
+        _unpack(engine, place, "/ccnb", folder.inside, prune=False)
+        _unpack(engine, place, "/workspace", workspace, prune=True)
+    except (tarfile.TarError, KeyError, OSError) as error:
+        raise CcnbError(
+            f"the files of run {place.run_id} can't be unpacked ({error}); look into its place with keep=True"
+        ) from error
 
 
 def _unpack(engine: Engine, place: Place, source: str, target: Path, *, prune: bool) -> None:
@@ -48,13 +60,27 @@ def _unpack(engine: Engine, place: Place, source: str, target: Path, *, prune: b
             if not name:
                 continue
             entry.name = name
+            if entry.islnk():
+                entry.linkname = entry.linkname.partition("/")[2]
             seen.add(target / name)
-            # The filter refuses entries that would leave the target, by a link or by a name.
-            archive.extract(entry, target, filter="data")
+            if entry.issym():
+                _link(entry.linkname, target, name)
+            else:
+                # The filter refuses entries that would leave the target, by a link or by a name.
+                archive.extract(entry, target, filter="data")
     if prune:
         for path in sorted(target.rglob("*"), reverse=True):
             if path not in seen:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _link(to: str, target: Path, name: str) -> None:
+    """Make a symbolic link as it was there, wherever it leads: it is kept, never followed."""
+    path = target / name
+    if not path.parent.resolve().is_relative_to(target.resolve()):
+        raise tarfile.OutsideDestinationError(tarfile.TarInfo(name), str(path))
+    path.unlink(missing_ok=True)
+    path.symlink_to(to)
 
 
 async def follow(engine: Engine, place: Place, path: str, offset: int) -> AsyncIterator[bytes]:

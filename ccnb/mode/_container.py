@@ -105,7 +105,7 @@ class ContainerMode:
 
     async def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file where it is mounted, else through an exec."""
-        source = _files.follow(folder.inside / name, offset)
+        source = _files.follow(folder, name, offset)
         if place.details["archive"]:
             source = _archive.follow(await self._engine(place), place, f"{LAYOUT.inside}/{name}", offset)
         async for chunk in source:
@@ -116,7 +116,7 @@ class ContainerMode:
         if place.details["archive"]:
             await self.exec(place, ["touch", f"{LAYOUT.inside}/{name}"])
         else:
-            (folder.inside / name).touch()
+            folder.touch_inside(name)
 
     async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
         """Run a command in the container as the agent's user."""
@@ -259,7 +259,7 @@ def _create(engine: Engine, plan: Plan) -> Place:
     body = {
         "entrypoint": ["sh"],
         "command": list(plan.command),
-        "environment": _environment(plan),
+        "environment": _environment(plan, who.uid),
         "labels": labels,
         "user": details["user"],
         "working_dir": LAYOUT.workspace,
@@ -275,8 +275,11 @@ def _create(engine: Engine, plan: Plan) -> Place:
     return Place(plan.run_id, container, details)
 
 
-def _environment(plan: Plan) -> list[str]:
+def _environment(plan: Plan, uid: int) -> list[str]:
     env = dict(plan.env)
+    if uid == 0:
+        # In a rootless engine's own namespace, where root is the caller; the agent can't tell.
+        env["IS_SANDBOX"] = "1"
     if plan.image.mount_program:
         # At the end: an image that has its own claude keeps it.
         env.setdefault("PATH", f"{plan.image.path or os.defpath}:{PROGRAM_FOLDER}")

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from ccnb.store import RunFolder
+
 CHUNK = 1 << 14
 """Bytes taken at once: about a hundred events, so that a run that writes much doesn't hold up the others."""
 _FAST_S = 0.004
@@ -16,16 +18,15 @@ _AWAKE = 64
 """Looks after the last bytes for which the file is watched at the fast pace."""
 
 
-async def follow(path: Path, offset: int) -> AsyncIterator[bytes]:
+async def follow(folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
     """Yield a file's bytes from an offset on; an empty chunk each time that there is nothing new.
 
     A file that isn't there yet is waited for. Neither inotify nor an engine's log is used: a mounted
     folder may be shared by a virtual machine, and logs change bytes.
     """
-    while not path.exists():  # noqa: ASYNC240 - a local disk's answer is faster than a thread's
+    while (descriptor := folder.open_inside(name)) is None:
         yield b""
         await asyncio.sleep(_SLOW_S)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     idle = 0
     try:
         while True:

@@ -105,11 +105,11 @@ class LocalMode:
 
     def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:  # noqa: ARG002
         """Follow a file of the run folder."""
-        return _files.follow(folder.inside / name, offset)
+        return _files.follow(folder, name, offset)
 
     async def write(self, place: Place, folder: RunFolder, name: str) -> None:  # noqa: ARG002
         """Make an empty file in the run folder."""
-        (folder.inside / name).touch()
+        folder.touch_inside(name)
 
     async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
         """Run a command beside the agent."""

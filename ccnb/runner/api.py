@@ -251,6 +251,8 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
     """Return the latest successful run of the same spec that began on the same files."""
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
+        if row.record is not None and row.record.check is not None and not row.record.check.passed:
+            continue
         if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
             return row
     return None

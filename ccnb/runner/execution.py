@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, NotSharedError, StartError, StoreError
+from ccnb.errors import CcnbError, NotSharedError, PlaceLostError, StartError, StoreError
 from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
@@ -54,6 +54,8 @@ class Execution:
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._hidden = self._folder.read_private("secrets") or {}
+        self._looking = row.progress.attempted
+        """Whether an earlier process may have made a place that has not been found yet."""
         self._mark("begin")
 
     async def drive(self) -> RunResult:
@@ -74,15 +76,22 @@ class Execution:
             return await self._give_up("cancelled", ErrorInfo("cancelled", "the run was cancelled"))
         except StoreError:
             raise
-        except CcnbError as error:
-            await self._give_up("infrastructure", ErrorInfo(type(error).__name__, error.message))
+        except PlaceLostError as error:
+            return await self._give_up("lost", ErrorInfo("place_lost", error.message))
+        except Exception as error:
+            if self._looking and isinstance(error, CcnbError):
+                # What the run did may lie there complete: a later attach finds it.
+                raise
+            await self._give_up("infrastructure", ErrorInfo(type(error).__name__, str(error)))
             raise
         finally:
             _count(-1)
             cancel.cancel()
 
     async def _work(self) -> RunResult:
-        place = await self._find_place() or await self._make_place()
+        place = await self._find_place()
+        self._looking = False
+        place = place or await self._make_place()
         try:
             return await self._follow(place)
         except NotSharedError:
@@ -116,17 +125,19 @@ class Execution:
             # Its maker died before it was started: nothing has happened in it.
             await self._mode.destroy(place)
             return None
+        if place is None and self._progress.attempted and self._folder.has_begun:
+            raise PlaceLostError(f"the place of run {self._run.run_id} was removed; run it again")
         return place
 
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
         make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
-        await asyncio.to_thread(make)
+        await _whole(asyncio.to_thread(make))
         image = await self._mode.prepare(self._spec, self._say)
         self._progress.conditions |= image.conditions
         self._progress.warnings.extend(image.warnings)
         self._mark("image")
-        plan = await asyncio.to_thread(self._plan, image)
+        plan = await _whole(asyncio.to_thread(self._plan, image))
         self._progress.attempted = True
         self._save("starting")
         serving = asyncio.to_thread(models.serve, self._spec, self._store)
@@ -200,7 +211,10 @@ class Execution:
 
     async def _follow(self, place: Place) -> RunResult:
         # One who attaches may find the gateway gone with a machine's restart.
-        await asyncio.to_thread(models.serve, self._spec, self._store)
+        try:
+            await asyncio.to_thread(models.serve, self._spec, self._store)
+        except CcnbError as failure:
+            self._recorder.warn(f"the gateway doesn't serve: {failure}")
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
         make = partial(
             Follower,
@@ -275,8 +289,7 @@ class Execution:
     def _keep(self, record: RunRecord) -> RunResult:
         self._store.finish(record, self._progress)
         registration.unregister(self._store.home, record.run_id)
-        if not self._spec.keep:
-            self._folder.forget_private("secrets")
+        self._folder.forget_private("secrets")
         self._run._set(state="done")
         values = {field.name: getattr(record, field.name) for field in fields(RunRecord)}
         return RunResult(**values, home=self._store.home)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ccnb.errors import CcnbError, StartError
 from ccnb.mode.base import Mode, Place, PlaceState
 from ccnb.redact import Redactor
 from ccnb.results import Event
 from ccnb.runner.steps import Step, Steps
-from ccnb.store import Progress, Store
+from ccnb.store import Progress, RunFolder, Store
 from ccnb.stream import LineSplitter, Tally, parse
 
 OnEvent = Callable[[Event], object]
@@ -35,10 +35,13 @@ def chain(digest: bytes, line: bytes) -> bytes:
     return hashlib.blake2b(digest + line, digest_size=16).digest()
 
 
-def digest_of(path: Path, size: int) -> bytes:
-    """Return the chained digest of the first bytes of a file, to hold against what was read."""
+def digest_of(folder: RunFolder, size: int) -> bytes:
+    """Return the chained digest of the first bytes of the agent's output, to hold against what was read."""
     digest, lines = b"", LineSplitter()
-    with path.open("rb") as file:
+    descriptor = folder.open_inside("out")
+    if descriptor is None:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
         while size > 0 and (chunk := file.read(min(size, 1 << 20))):
             size -= len(chunk)
             for _, line in lines.feed(chunk):
@@ -109,8 +112,8 @@ class Follower:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read_steps())
                 group.create_task(self._read_output())
-        except* CcnbError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
         finally:
             watch.cancel()
 
@@ -118,10 +121,13 @@ class Follower:
         """Ask the agent to end; the reason is written down first."""
         if self._progress.stop_reason is None:
             self._progress.stop_reason = reason
-            self._store.set_state(self._run_id, "running", self._progress)
+            state = self._store.run(self._run_id).state
+            self._store.set_state(self._run_id, state, self._progress)
         if self._stop_sent_at is None:
             self._stop_sent_at = time.monotonic()
-            await self._mode.write(self._place, self._folder, "stop")
+            # An agent that hangs after its result has done its work, which is still to be checked.
+            name = "enough" if reason == "after_result" else "stop"
+            await self._mode.write(self._place, self._folder, name)
 
     async def _read_steps(self) -> None:
         """Take the supervisor's notes until its last one, or until nothing can come any more."""

@@ -50,7 +50,8 @@ class RunResult(RunRecord):
     def patch(self) -> str:
         """Return what the run changed, as a patch; ignored files are not in it."""
         file = self.folder.patch
-        return file.read_text(errors="replace") if file.exists() else ""
+        # Decoded, not read as text: that would take line ends for something to mend.
+        return file.read_bytes().decode(errors="replace") if file.exists() else ""
 
     @property
     def calls(self) -> list[dict[str, Any]]:

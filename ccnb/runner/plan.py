@@ -18,6 +18,8 @@ from ccnb.store import RunFolder, Store
 
 _SCRIPTED_TOOLS = ("Bash", "Edit", "Read", "Write")
 
+_WRITTEN_THERE = ("steps", "out", "err", "setup.out", "check.out", "reason", "stop", "enough", "heartbeat")
+
 _KEPT_FOR_US_S = 0
 """How long a place lingers after its end when all that it made lies on this machine already."""
 
@@ -60,7 +62,10 @@ def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
     for name in ("home", "config"):
         (inside / name).mkdir(exist_ok=True, mode=0o700)
     (inside / "supervisor.sh").write_bytes(files("ccnb").joinpath("data", "supervisor.sh").read_bytes())
-    (inside / "prompt").write_text(spec.prompt)
+    for name in _WRITTEN_THERE:
+        # Left by a try in a place that did not see these folders.
+        (inside / name).unlink(missing_ok=True)
+    (inside / "prompt").write_bytes(spec.prompt.encode(errors="surrogateescape"))
     for name, command in (("setup", spec.setup), ("check", spec.check)):
         if command:
             (inside / name).write_text(command + "\n")

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ccnb.stream import Tally
 
 _SAID = 16_384
 """Bytes of the end of standard error and of the check's output that are kept in the record."""
+_MARGIN = 8_192
 
 
 @dataclass
@@ -65,8 +66,7 @@ class Recorder:
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
         """Return what the run changed; notice an agent that rewrote its own output."""
-        out = self.folder.inside / "out"
-        if out.exists() and digest_of(out, follower.offset) != follower.digest:
+        if digest_of(self.folder, follower.offset) != follower.digest:
             self.warn("the agent changed output that had been read before; the store has what was read")
         before = self.folder.read_private("git-state") or {}
         found = workspaces.planted(self.workspace, before)
@@ -113,10 +113,10 @@ class Recorder:
             text=tally.text,
             usage=tally.final_usage,
             timings=timings(self.progress.marks, tally),
-            files=tuple(files),
+            files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
             check=self._check(follower) if follower else None,
             exit_code=ending.exit_code if ending else None,
-            error=error,
+            error=error and replace(error, message=self.redactor.text(error.message)),
             session_id=tally.session_id,
             num_turns=int(raw.get("num_turns") or 0),
             total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
@@ -141,5 +141,16 @@ class Recorder:
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
 
     def _end_of(self, name: str) -> str:
-        text = workspaces.tail(self.folder.inside / name, _SAID).decode(errors="replace")
-        return self.redactor.text(text)
+        # The first bytes are read for the redactor alone: a cut must not leave it half a secret.
+        text = tail(self.folder, name, _SAID + _MARGIN).decode(errors="replace")
+        return self.redactor.text(text)[-_SAID:]
+
+
+def tail(folder: RunFolder, name: str, size: int) -> bytes:
+    """Return the end of a file of the run folder's inner part; nothing where there is none."""
+    descriptor = folder.open_inside(name)
+    if descriptor is None:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, os.fstat(descriptor).st_size - size))
+        return file.read(size)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, RunNotFoundError
+from ccnb.errors import CcnbError, RunBusyError, RunNotFoundError
+from ccnb.gateway import registration
 from ccnb.mode.base import Mode, Place
+from ccnb.results import ErrorInfo, RunRecord
 from ccnb.runner import plan as plans
 from ccnb.store import FollowerLock, RunRow, Store
 
@@ -50,31 +51,62 @@ async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
 
 
 async def _sweep_one(store: Store, mode: Mode, place: Place, older_than_s: float | None) -> Swept:
-    folder = store.folder(place.run_id)
-    lock = FollowerLock(folder)
-    if lock.held_elsewhere:
-        return Swept(place.run_id, mode.name, False, "a living process follows the run")
     try:
         row = store.run(place.run_id)
     except RunNotFoundError:
-        row = None
+        return await _destroy(mode, place)
+    try:
+        with FollowerLock(row.folder):
+            # Read again: whoever had the lock may have ended the run.
+            return await _sweep_run(store, mode, place, store.run(place.run_id), older_than_s)
+    except RunBusyError:
+        return Swept(place.run_id, mode.name, False, "a living process follows the run")
+
+
+async def _sweep_run(
+    store: Store, mode: Mode, place: Place, row: RunRow, older_than_s: float | None
+) -> Swept:
     why = _needed(row, older_than_s)
     if why:
         return Swept(place.run_id, mode.name, False, why)
+    swept = await _destroy(mode, place)
+    if swept.removed:
+        store.set_place_removed(place.run_id)
+        _end(store, row)
+    return swept
+
+
+async def _destroy(mode: Mode, place: Place) -> Swept:
     try:
         await mode.destroy(place)
     except CcnbError as error:
         return Swept(place.run_id, mode.name, False, error.message)
-    if row is not None:
-        store.set_place_removed(place.run_id)
-        await asyncio.to_thread(folder.forget_private, "secrets")
     return Swept(place.run_id, mode.name, True, "no run needs it")
 
 
-def _needed(row: RunRow | None, older_than_s: float | None) -> str:
+def _end(store: Store, row: RunRow) -> None:
+    """Write down the end of a run whose place was taken away, and forget its secrets."""
+    if row.record is None:
+        why = ErrorInfo(
+            "place_lost", "the place was swept before anybody had collected the run", "run it again"
+        )
+        record = RunRecord(
+            run_id=row.run_id,
+            mode=row.mode,
+            spec=row.spec,
+            outcome="lost",
+            started_at=row.created_at,
+            error=why,
+            warnings=tuple(row.progress.warnings),
+            conditions=row.progress.conditions,
+        )
+        store.finish(record, row.progress)
+    row.folder.forget_private("secrets")
+    registration.unregister(store.home, row.run_id)
+
+
+def _needed(row: RunRow, older_than_s: float | None) -> str:
     """Return why a place must stay; empty when it may go."""
-    if row is None:
-        return ""
     age_s = time.time() - row.created_at.timestamp()
     if older_than_s is not None and age_s > older_than_s:
         return ""

@@ -59,8 +59,8 @@ def check(path: str | None) -> None:
         raise SpecError(f"workspace {path} isn't there; make it, or name another folder")
     if not Path(path).is_dir():
         raise SpecError(f"workspace {path} is a file; name a folder")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise SpecError(f"workspace {path} can't be read by you; name another folder")
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise SpecError(f"workspace {path} can't be read and written by you; name another folder")
 
 
 def location(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
@@ -285,18 +285,13 @@ def _run(
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_INDEX_FILE": str(place / index),
     }
-    return subprocess.run(command, cwd=workspace, env=env, stdout=output, stderr=subprocess.PIPE, check=False)
+    try:
+        return subprocess.run(
+            command, cwd=workspace, env=env, stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    except FileNotFoundError:
+        raise CcnbError("git isn't installed, and tells what a run changed; install git") from None
 
 
 def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-
-
-def tail(path: Path, size: int) -> bytes:
-    """Return the end of a file; nothing where there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - size))
-            return file.read()
-    except OSError:
-        return b""

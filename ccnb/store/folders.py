@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +59,31 @@ class RunFolder:
     def patch(self) -> Path:
         """Return the file that holds the changes as a patch."""
         return self.path / "changes.patch"
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether a supervisor has written here."""
+        return (self.inside / "steps").exists()
+
+    def open_inside(self, name: str) -> int | None:
+        """Open a file of the inner part for reading; return its descriptor, or `None` without one.
+
+        The agent can put there what it likes: a link leads nowhere, and what could block is no file.
+        """
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(self.inside / name, flags)
+        except OSError:
+            return None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def touch_inside(self, name: str) -> None:
+        """Make an empty file in the inner part; a link of that name is not followed."""
+        with suppress(OSError):
+            os.close(os.open(self.inside / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK))
 
     @property
     def cancel_wanted(self) -> bool:

@@ -186,3 +186,14 @@ def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
         assert process.wait(timeout=30) == -signal.SIGINT
         wait_for(lambda: places(mode) == [])
     assert {row.outcome for row in ccnb.runs()} == {"cancelled"}
+
+
+def test_a_swept_run_is_over_and_is_not_done_again(home, places, agent, mode, tmp_path):
+    options = agent(mode, "init; echo ran >>count; sleep 100") | {"workspace": str(tmp_path)}
+    run_id = killed_at_first_event(options)
+    wait_for((tmp_path / "count").exists)
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error.kind) == ("lost", "place_lost")
+    assert (tmp_path / "count").read_text() == "ran\n"
+    assert places(mode) == []

@@ -156,6 +156,34 @@ def test_a_hang_after_the_result_does_no_harm(home, places, mode, agent):
     assert (result.outcome, result.error) == ("success", None)
 
 
+def test_what_hung_after_its_result_is_checked_all_the_same(home, places, mode, agent):
+    result = run_until_clean(places, check="exit 4", **agent(mode, "init; result; sleep 100"))
+    assert (result.outcome, result.check.exit_code) == ("success", 4)
+
+
+def test_the_agent_cannot_change_the_check(home, places, mode, agent):
+    result = run_until_clean(places, check="false", **agent(mode, "init; echo true >/ccnb/check; result"))
+    assert not result.check.passed
+
+
+def test_what_the_agent_puts_in_place_of_its_files_is_not_followed(home, places, mode, agent, tmp_path):
+    (tmp_path / "private").write_text("not for the agent")
+    commands = f"init; rm -f /ccnb/err; mkfifo /ccnb/err; ln -s {tmp_path}/private /ccnb/check.out; result"
+    result = run_until_clean(places, check="true", **agent(mode, commands))
+    assert result.outcome == "success"
+    assert "not for the agent" not in str(result.to_dict())
+
+
+def test_a_secret_in_a_files_name_or_at_the_edge_of_what_is_kept_is_redacted(home, places, mode, agent):
+    value = "edge-of-night-4711"
+    options = agent(mode, 'init; touch "$KEY"; result')
+    options["env"]["KEY"] = ccnb.Secret(value)
+    check = 'printf "%s" "$KEY"; head -c 16375 /dev/zero | tr "\\0" a'
+    result = run_until_clean(places, check=check, **options)
+    assert [f.path for f in result.files] == ["[redacted]"]
+    assert not any(value[i:] in result.check.output for i in range(len(value) - 4))
+
+
 def test_silence_is_taken_for_a_wedge(home, places, mode, agent):
     result = run_until_clean(places, stall_s=2, **agent(mode, "init; sleep 100"))
     assert result.outcome == "wedged"

@@ -9,17 +9,26 @@ import os
 import pytest
 
 from ccnb.mode import _files
+from ccnb.store import RunFolder
 
 UID = 52017
 OTHER = 40_001
 
 
-def read(path, offset, until):
+@pytest.fixture
+def folder(tmp_path):
+    """Return a run's folder."""
+    made = RunFolder(tmp_path / "run")
+    made.make()
+    return made
+
+
+def read(folder, offset, until):
     """Follow a file until so many bytes have come; return them."""
 
     async def work():
         got = b""
-        async for chunk in _files.follow(path, offset):
+        async for chunk in _files.follow(folder, "out", offset):
             got += chunk
             if len(got) >= until:
                 return got
@@ -29,26 +38,26 @@ def read(path, offset, until):
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5])
-def test_a_file_is_read_from_any_offset(tmp_path, offset):
-    file = tmp_path / "out"
+def test_a_file_is_read_from_any_offset(folder, offset):
+    file = folder.inside / "out"
     file.write_bytes(b"\xff\x00bytes\n as they are")
     expected = file.read_bytes()[offset:]
-    assert read(file, offset, len(expected)) == expected
+    assert read(folder, offset, len(expected)) == expected
 
 
-def test_a_file_larger_than_a_chunk_comes_whole(tmp_path):
-    file = tmp_path / "out"
+def test_a_file_larger_than_a_chunk_comes_whole(folder):
+    file = folder.inside / "out"
     data = os.urandom(2 * _files.CHUNK + 77)
     file.write_bytes(data)
-    assert read(file, 0, len(data)) == data
+    assert read(folder, 0, len(data)) == data
 
 
-def test_what_is_added_later_comes_once_and_nothing_new_is_an_empty_chunk(tmp_path):
-    file = tmp_path / "out"
+def test_what_is_added_later_comes_once_and_nothing_new_is_an_empty_chunk(folder):
+    file = folder.inside / "out"
 
     async def work():
         got = []
-        async for chunk in _files.follow(file, 0):
+        async for chunk in _files.follow(folder, "out", 0):
             got.append(chunk)
             if not file.exists():
                 file.write_bytes(b"one")
@@ -67,23 +76,31 @@ def test_what_is_added_later_comes_once_and_nothing_new_is_an_empty_chunk(tmp_pa
     assert got.count(b"") > 80
 
 
-def test_a_link_in_place_of_the_file_is_not_followed(tmp_path):
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_gives_nothing_and_holds_nobody_up(folder, kind):
     """The agent can write in the folder: a link would show us a file that it can't read itself."""
-    (tmp_path / "secret").write_text("of the host")
-    (tmp_path / "out").symlink_to(tmp_path / "secret")
-    with pytest.raises(OSError, match="symbolic links"):
-        read(tmp_path / "out", 0, 1)
+    if kind == "link":
+        (folder.path / "secret").write_text("of the host")
+        (folder.inside / "out").symlink_to(folder.path / "secret")
+    else:
+        os.mkfifo(folder.inside / "out")
+
+    async def work():
+        follower = _files.follow(folder, "out", 0)
+        return [await anext(follower) for _ in range(3)]
+
+    assert asyncio.run(asyncio.wait_for(work(), 5)) == [b"", b"", b""]
 
 
-def test_the_file_is_closed_when_nobody_follows_any_more(tmp_path):
-    file = tmp_path / "out"
+def test_the_file_is_closed_when_nobody_follows_any_more(folder):
+    file = folder.inside / "out"
     file.write_bytes(b"x")
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None  # noqa: PTH112, PTH208
     if before is None:
         pytest.skip("no /proc here")
 
     async def work():
-        follower = _files.follow(file, 0)
+        follower = _files.follow(folder, "out", 0)
         assert await anext(follower) == b"x"
         await follower.aclose()
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208

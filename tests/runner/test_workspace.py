@@ -530,19 +530,6 @@ def test_where_there_was_no_git_a_whole_new_one_is_told(workspace):
     assert [file.path for file in workspaces.planted(workspace, before)] == [".git/config"]
 
 
-# The end of a file
-
-
-@pytest.mark.parametrize(("size", "end"), [(0, b""), (3, b"789"), (100, b"123456789")])
-def test_the_tail_of_a_file(tmp_path, size, end):
-    (tmp_path / "err").write_bytes(b"123456789")
-    assert workspaces.tail(tmp_path / "err", size) == end
-
-
-def test_no_file_has_no_tail(tmp_path):
-    assert workspaces.tail(tmp_path / "none", 5) == b""
-
-
 def test_one_who_was_killed_in_the_middle_is_no_hindrance(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.make()
