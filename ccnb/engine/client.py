@@ -203,12 +203,6 @@ class Engine:
             code = self.api.exec_inspect(made["Id"])["ExitCode"]
         return int(code or 0), bytes(output)
 
-    def exec_stream(self, container: str, argv: Sequence[str], user: str) -> Iterator[bytes]:
-        """Run a command in a container and yield its standard output as it comes."""
-        with self.mapped(f"run {argv[0]} in the container"):
-            made = self.api.exec_create(container, list(argv), user=user, stderr=False)
-            yield from self.api.exec_start(made["Id"], stream=True)
-
     def put(self, container: str, archive: IO[bytes]) -> None:
         """Unpack a tar archive at a container's root."""
         with self.mapped("copy files into the container"):

@@ -206,7 +206,6 @@ def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
     ours = engine_images.LABEL in (config.get("Labels") or {})
     return Image(
         reference=reference,
-        digest=str(found["Id"]),
         mount_program="" if ours else _program(engine, say),
         conditions={
             "engine": f"{engine.kind} {engine.version}",

@@ -49,7 +49,6 @@ class Image:
     """What a place is made from; a plain value."""
 
     reference: str = ""
-    digest: str = ""
     mount_program: str = ""
     """A `claude` of this machine to mount where the image may have none."""
     path: str = ""
@@ -61,11 +60,6 @@ class Image:
     warnings: tuple[str, ...] = ()
     api_by_tcp: tuple[str, str] | None = None
     """Where the gateway must listen, and by which name it is reached, when its socket can't be mounted."""
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make it from JSON."""
-        return cls(**data)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from ccnb import mode as modes
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
-from ccnb.results import RunRecord
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.execution import Execution
@@ -200,8 +199,7 @@ def result_of(row: RunRow) -> RunResult:
     """Return the result of a finished run in the store."""
     if row.record is None:
         raise CcnbError(f"run {row.run_id} is not finished; attach to it with `ccnb attach {row.run_id}`")
-    values = {field.name: getattr(row.record, field.name) for field in fields(RunRecord)}
-    return RunResult(**values, home=row.folder.path.parent.parent)
+    return RunResult.of(row.record, row.folder.path.parent.parent)
 
 
 def _write_down(run_id: str, spec: RunSpec, store: Store, begun_at: float) -> None:

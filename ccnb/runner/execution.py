@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -291,8 +291,7 @@ class Execution:
         registration.unregister(self._store.home, record.run_id)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
-        values = {field.name: getattr(record, field.name) for field in fields(RunRecord)}
-        return RunResult(**values, home=self._store.home)
+        return RunResult.of(record, self._store.home)
 
     async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ccnb import _loop
 from ccnb.errors import AgentError, CcnbError
@@ -28,6 +28,12 @@ class RunResult(RunRecord):
 
     home: Path
     """The store's home."""
+
+    @classmethod
+    def of(cls, record: RunRecord, home: Path) -> Self:
+        """Return the hold on a record whose run lies in a home's store."""
+        values = {field.name: getattr(record, field.name) for field in dataclasses.fields(RunRecord)}
+        return cls(**values, home=home)
 
     @property
     def folder(self) -> RunFolder:
