@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs set-up, agent and check in the place, one after the other, and outlives whoever started it.
 #
-#   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S COMMAND [ARGUMENT...]
+#   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S LIFETIME_S COMMAND [ARGUMENT...]
 #
 # INSIDE is the part of the run folder that the place sees. It holds `prompt` and, where wanted, `setup`
 # and `check` (shell scripts). Written there: `out` and `err` (the agent's), `setup.out`, `check.out`,
@@ -9,7 +9,8 @@
 #
 #   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout, stopped or oom
 #
-# A file `stop` made there ends the agent and all that follows, `enough` the agent alone, `done` ends the wait that follows when KEEP_S > 0.
+# A file `stop` made there ends the agent and all that follows, `enough` the agent alone, `done` ends the
+# wait that follows when KEEP_S > 0. After LIFETIME_S everything ends, whatever became of this script.
 # Everything is in functions: the shell has read the whole file before the agent can change it.
 
 note() {
@@ -96,6 +97,12 @@ linger() {
     done
 }
 
+# Should this script be stopped or stuck, its end still comes, and the place's with it.
+guard() {
+    $session sh -c 'sleep "$0"; kill -9 "$1"' "$1" "$$" </dev/null >/dev/null 2>&1 &
+    guard=$!
+}
+
 work() {
     cd "$workspace" || { note workspace 1 missing; return; }
     find_workspace || return
@@ -111,8 +118,8 @@ work() {
 }
 
 main() {
-    inside=$1 workspace=$2 timeout_s=$3 keep_s=$4
-    shift 4
+    inside=$1 workspace=$2 timeout_s=$3 keep_s=$4 lifetime_s=$5
+    shift 5
     # Read before the agent can write another one.
     check=
     [ ! -e "$inside/check" ] || check=$(cat "$inside/check")
@@ -123,9 +130,11 @@ main() {
         set -m 2>/dev/null
     fi
     note started
+    guard "$lifetime_s"
     work "$@"
     note finished
     [ "$keep_s" -eq 0 ] || linger
+    signal KILL "$guard"
 }
 
 main "$@"

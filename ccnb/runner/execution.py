@@ -21,17 +21,19 @@ from ccnb.results import ErrorInfo, Event, RunRecord
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
-from ccnb.runner.follow import Follower, OnEvent
+from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
-from ccnb.runner.record import Recorder
-from ccnb.runner.steps import Step
+from ccnb.runner.record import Recorder, tail
+from ccnb.runner.steps import Step, Steps
 from ccnb.runner.timeline import timings
 from ccnb.store import Store
 
 T = TypeVar("T")
 
 _REMOVAL_PAUSES_S = (0.3, 1.0)
+_ALL_STEPS = 65_536
+"""Bytes that hold all that a supervisor notes."""
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
 _active_lock = threading.Lock()
@@ -56,6 +58,7 @@ class Execution:
         self._hidden = self._folder.read_private("secrets") or {}
         self._looking = row.progress.attempted
         """Whether an earlier process may have made a place that has not been found yet."""
+        self._last_step = "check" if self._spec.check else "agent"
         self._mark("begin")
 
     async def drive(self) -> RunResult:
@@ -121,13 +124,37 @@ class Execution:
             for other in await self._mode.places(plans.store_id(self._store)):
                 if other.run_id == self._run.run_id:
                     place = other
-        if place is not None and (await self._mode.state(place)).status == "created":
+        if place is not None and await self._status(place) == "created":
             # Its maker died before it was started: nothing has happened in it.
             await self._mode.destroy(place)
             return None
         if place is None and self._progress.attempted and self._folder.has_begun:
             raise PlaceLostError(f"the place of run {self._run.run_id} was removed; run it again")
         return place
+
+    async def _status(self, place: Place) -> str:
+        """Return the place's status by the engine's word; where the engine is away, the run folder's.
+
+        Raises
+        ------
+        CcnbError
+            The engine is away, and the folder doesn't say enough.
+        """
+        try:
+            return (await self._mode.state(place)).status
+        except CcnbError:
+            if self._progress.archive or not self._folder_tells():
+                raise
+        return "alive"
+
+    def _folder_tells(self) -> bool:
+        """Return whether the run folder has the run's end, or a supervisor writes to it now."""
+        steps = Steps()
+        steps.feed(tail(self._folder, "steps", _ALL_STEPS))
+        return (
+            not steps.done.keys().isdisjoint({self._last_step, "finished"})
+            or self._folder.heartbeat_age_s < START_LIMIT_S
+        )
 
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
@@ -224,8 +251,9 @@ class Execution:
             place=place,
             progress=self._progress,
             redactor=redactor,
+            timeout_s=self._spec.timeout_s,
             stall_s=self._spec.stall_s,
-            last_step="check" if self._spec.check else "agent",
+            last_step=self._last_step,
             on_event=self._took_event,
             on_step=self._took_step,
         )

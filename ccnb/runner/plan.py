@@ -94,6 +94,7 @@ def make_plan(
         layout.workspace,
         str(math.ceil(spec.timeout_s)),
         str(keep_s),
+        str(math.ceil(lifetime_s(spec))),
     ]
     return Plan(
         run_id=run_id,

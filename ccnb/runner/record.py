@@ -97,6 +97,7 @@ class Recorder:
         tally = follower.tally if follower else Tally()
         raw = tally.result.raw if tally.result else {}
         self._end_marks(tally)
+        check = self._check(follower) if follower else None
         self.progress.conditions |= {
             "agent_version": tally.agent_version,
             "model": tally.model,
@@ -114,7 +115,7 @@ class Recorder:
             usage=tally.final_usage,
             timings=timings(self.progress.marks, tally),
             files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
-            check=self._check(follower) if follower else None,
+            check=check,
             exit_code=ending.exit_code if ending else None,
             error=error and replace(error, message=self.redactor.text(error.message)),
             session_id=tally.session_id,
@@ -137,6 +138,8 @@ class Recorder:
     def _check(self, follower: Follower) -> CheckResult | None:
         step = follower.steps.done.get("check")
         if step is None or self.spec.check is None:
+            if self.spec.check and "agent" in follower.steps and "finished" not in follower.steps:
+                self.warn("the check did not come to an end")
             return None
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
 

@@ -15,6 +15,7 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.store import Store
+from tests.conformance.test_attach import killed_at_first_event
 from tests.conformance.test_modes import wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
 
@@ -242,6 +243,28 @@ def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(
     service = podman_service(socket)
     try:
         assert "ccnb sweep" in Store(home).run(result.run_id).record.warnings[-1]
+        assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
+        assert places("podman") == []
+    finally:
+        service.terminate()
+        service.wait()
+
+
+@pytest.mark.needs("podman", "root")
+def test_a_run_that_ended_is_collected_though_its_engine_is_away(home, places, agent, monkeypatch, tmp_path):
+    socket = tmp_path / "podman.sock"
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+    service = podman_service(socket)
+    options = agent("podman", "init; sleep 2; echo x >x.txt; result")
+    run_id = killed_at_first_event(options)
+    service.kill()
+    service.wait()
+    wait_for(lambda: "finished" in (Store(home).folder(run_id).inside / "steps").read_text())
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, [f.path for f in result.files]) == ("success", ["x.txt"])
+    wait_for(lambda: Store(home).run(run_id).record.timings.cleanup_s is not None)
+    service = podman_service(socket)
+    try:
         assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
         assert places("podman") == []
     finally:

@@ -140,6 +140,13 @@ def test_the_time_limit_ends_the_agent(home, places, mode, agent):
     assert result.timings.agent_s < 10
 
 
+def test_the_time_limit_holds_for_an_agent_that_stops_its_supervisor(home, places, mode, agent):
+    commands = "init; echo x >x.txt; kill -STOP $PPID; sleep 600; result"
+    result = run_until_clean(places, timeout_s=1, check="true", **agent(mode, commands))
+    assert (result.outcome, result.error.kind, result.check) == ("timeout", "timeout", None)
+    assert [f.path for f in result.files] == ["x.txt"]
+
+
 def test_a_cancelled_run_keeps_what_it_had(home, places, mode, agent):
     handle = ccnb.start("Do it", **agent(mode, "init; say hello; echo x >x.txt; sleep 60"))
     wait_for(lambda: len(handle.events) == 2)
