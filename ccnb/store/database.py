@@ -164,6 +164,7 @@ class Store:
         outcome: str | None = None,
         fingerprint: str | None = None,
         before: float | None = None,
+        finished: bool | None = None,
         limit: int = -1,
     ) -> list[RunRow]:
         """Return runs, the latest first. `before` is the creation's upper limit in unix seconds."""
@@ -173,6 +174,8 @@ class Store:
         if before is not None:
             terms.append("created_at < ?")
             values.append(before)
+        if finished is not None:
+            terms.append(f"record IS {'NOT ' if finished else ''}NULL")
         where = f"WHERE {' AND '.join(terms)}" if terms else ""
         return self._rows(f"{where} ORDER BY created_at DESC, run DESC LIMIT ?", (*values, limit))
 
@@ -199,6 +202,11 @@ class Store:
             (run_id,),
         )
         return json.loads(rows[0][0]) if rows else None
+
+    def places_left(self) -> list[tuple[RunRow, dict[str, Any]]]:
+        """Return the places that were not removed, as far as is written down, with their runs."""
+        query = "SELECT run_id, place FROM places JOIN runs USING (run) WHERE removed_at IS NULL"
+        return [(self.run(run_id), json.loads(place)) for run_id, place in self._read(query, ())]
 
     def set_place_removed(self, run_id: str) -> None:
         """Write down that the run's place is gone."""

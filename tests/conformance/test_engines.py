@@ -272,6 +272,30 @@ def test_a_run_that_ended_is_collected_though_its_engine_is_away(home, places, a
         service.wait()
 
 
+@pytest.mark.needs("podman", "root")
+def test_sweep_reaches_places_of_an_engine_that_is_no_longer_the_current_one(
+    home, places, agent, monkeypatch, tmp_path
+):
+    socket = tmp_path / "podman.sock"
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+    service = podman_service(socket)
+    killed_at_first_event(agent("podman", "init; sleep 100"))
+    service.kill()
+    service.wait()
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/other.sock")
+    (swept,) = ccnb.sweep(older_than_s=0)
+    assert not swept.removed
+    assert "podman" in swept.why
+    service = podman_service(socket)
+    try:
+        assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+        monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+        assert places("podman") == []
+    finally:
+        service.terminate()
+        service.wait()
+
+
 def podman_service(socket: Path) -> subprocess.Popen:
     socket.unlink(missing_ok=True)
     # With CONTAINER_HOST in its environment podman would be a client itself.
