@@ -24,6 +24,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
+from ccnb.runner.planted import watched_state
 from ccnb.runner.record import Recorder, tail
 from ccnb.runner.steps import Step, Steps
 from ccnb.runner.timeline import timings
@@ -231,7 +232,7 @@ class Execution:
 
     def _keep_baseline(self) -> None:
         if self._progress.baseline is None:
-            self._folder.write_private("git-state", workspaces.git_state(self._workspace))
+            self._folder.write_private("watched", watched_state(self._workspace))
             self._progress.baseline = workspaces.snapshot(self._folder, self._workspace)
 
     # While it runs

@@ -16,6 +16,7 @@ from ccnb.results import CheckResult, ErrorInfo, FileChange, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
+from ccnb.runner.planted import planted
 from ccnb.runner.timeline import timings
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, RunFolder
@@ -68,14 +69,14 @@ class Recorder:
         """Return what the run changed; notice an agent that rewrote its own output."""
         if digest_of(self.folder, follower.offset) != follower.digest:
             self.warn("the agent changed output that had been read before; the store has what was read")
-        before = self.folder.read_private("git-state") or {}
-        found = workspaces.planted(self.workspace, before)
+        found = planted(self.workspace, self.folder.read_private("watched") or {})
         with suppress(OSError):
             (self.workspace / workspaces.SENTINEL).unlink(missing_ok=True)
         try:
             baseline = self.progress.baseline or workspaces.EMPTY_TREE
             changed = workspaces.changes(self.folder, self.workspace, baseline)
-            found = changed + found
+            listed = {file.path for file in changed}
+            found = changed + [file for file in found if file.path not in listed]
             workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
         except (CcnbError, OSError) as error:
             self.warn(f"no patch could be made: {error}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from ccnb.errors import CcnbError, SpecError
 from ccnb.results import FileChange
+from ccnb.runner.planted import runs_by_itself
 from ccnb.store import RunFolder
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -19,20 +18,6 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 SENTINEL = ".ccnb-sentinel"
 
 _CHANGES = {"A": "made", "D": "removed"}
-_RUN_BY_THEMSELVES = (
-    ".envrc",
-    ".mcp.json",
-    ".pre-commit-config.yaml",
-    ".claude/",
-    ".devcontainer/",
-    ".git/config",
-    ".git/hooks/",
-    ".githooks/",
-    ".husky/",
-    ".idea/",
-    ".vscode/",
-)
-_GIT_WATCHED = (".git/config", ".git/hooks")
 _CONFIG = """[core]
 \trepositoryformatversion = 0
 \tbare = false
@@ -103,7 +88,7 @@ def snapshot(folder: RunFolder, workspace: Path) -> str:
         git failed; the message has its words.
     """
     with os.scandir(workspace) as entries:
-        if not any(entries):
+        if all(entry.name == SENTINEL for entry in entries):
             return EMPTY_TREE
     _init(folder)
     _take_in(folder, workspace)
@@ -159,47 +144,12 @@ def apply(patch_file: Path, target: Path) -> None:
         raise CcnbError(f"the patch doesn't fit {target} ({said}); apply {patch_file} by hand")
 
 
-def git_state(workspace: Path) -> dict[str, str]:
-    """Return digests of what in `.git` runs by itself, which no patch shows."""
-    return {
-        str(path.relative_to(workspace)): hashlib.sha256(_content(path)).hexdigest()
-        for path in _git_watched(workspace)
-    }
-
-
-def planted(workspace: Path, before: dict[str, str]) -> list[FileChange]:
-    """Return what was made or changed in `.git` since `git_state` and runs by itself."""
-    after = git_state(workspace)
-    return [
-        _change(workspace, path, "changed" if path in before else "made")
-        for path, digest in after.items()
-        if before.get(path) != digest
-    ]
-
-
-def _git_watched(workspace: Path) -> Iterator[Path]:
-    for name in _GIT_WATCHED:
-        path = workspace / name
-        for file in sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else [path]:
-            if file.is_symlink() or (file.is_file() and file.suffix != ".sample"):
-                yield file
-
-
-def _content(path: Path) -> bytes:
-    """Return what a file holds; of a link, which is not followed, where it leads."""
-    return os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
-
-
 def _change(workspace: Path, path: str, change: str) -> FileChange:
     try:
         size = (workspace / path).lstat().st_size
     except OSError:
         size = 0
-    by_itself = change != "removed" and any(
-        f"/{name}" in f"/{path}" if name.endswith("/") else f"/{path}".endswith(f"/{name}")
-        for name in _RUN_BY_THEMSELVES
-    )
-    return FileChange(path, change, size, by_itself)
+    return FileChange(path, change, size, change != "removed" and runs_by_itself(path))
 
 
 def _init(folder: RunFolder) -> None:
