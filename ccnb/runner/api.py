@@ -51,7 +51,8 @@ def run(
     on_progress
         Called with a line about what takes its time before the agent starts (an image being built).
     reuse
-        Give a finished, successful run of the same spec on the same files, if there is one.
+        Give a finished, successful run of the same spec on the same files, if there is one. A script is the
+        same by what it says; an image and a secret are by their names.
     **options
         The fields of `RunSpec`: `mode`, `model`, `workspace`, `api`, `check`, `timeout_s`, ...
 
@@ -248,8 +249,11 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
     """Return the latest successful run of the same spec that began on the same files."""
+    digest = models.source_digest(spec)
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:
+            continue
+        if row.progress.conditions.get("api_digest") != digest:
             continue
         if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
             return row

@@ -162,7 +162,7 @@ class Execution:
         make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
         await _whole(asyncio.to_thread(make))
         image = await self._mode.prepare(self._spec, self._say)
-        self._progress.conditions |= image.conditions
+        self._progress.conditions |= {**image.conditions, "api_digest": models.source_digest(self._spec)}
         self._progress.warnings.extend(image.warnings)
         self._mark("image")
         plan = await _whole(asyncio.to_thread(self._plan, image))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import socket
 import time
 from dataclasses import dataclass
@@ -92,6 +93,15 @@ def serve(spec: RunSpec, store: Store) -> None:
     """
     if needs_gateway(spec):
         gateway.ensure(store.home)
+
+
+def source_digest(spec: RunSpec) -> str | None:
+    """Return a digest of the file that answers the agent; `None` where no file does."""
+    name = spec.api.partition(":")[2]
+    try:
+        return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest() if name else None
+    except OSError:
+        return None
 
 
 def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:

@@ -52,6 +52,17 @@ def test_a_finished_run_of_the_same_is_used_again(home, places, mode, agent, tmp
     assert other.run_id != first.run_id
 
 
+def test_a_script_that_was_edited_is_another_task(home, places, tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text("- say: One.\n")
+    options = {"mode": "local", "api": f"script:{script}"}
+    first = run_until_clean(places, **options)
+    assert ccnb.run("Do it", reuse=True, **options).run_id == first.run_id
+    script.write_text("- say: Two.\n")
+    other = run_until_clean(places, reuse=True, **options)
+    assert (other.text, other.run_id != first.run_id) == ("Two.", True)
+
+
 def test_an_api_that_refuses_the_credential_ends_the_run_at_once(home, places, mode, tmp_path):
     script = tmp_path / "refuse.yaml"
     script.write_text("- error: 401\n")
