@@ -36,6 +36,7 @@ PROGRAM_FOLDER = "/opt/ccnb"
 DEFAULT_MEMORY_MB = 4096
 _HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
 """By which an engine in a virtual machine lets its containers reach our loopback."""
+_IN_WORKSPACE = 'cd "$0"; '
 _FILES_LIMIT = 20_000
 _PROCESSES_ULIMIT = 4096
 
@@ -121,7 +122,8 @@ class ContainerMode:
     async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
         """Run a command in the container as the agent's user."""
         engine = await self._engine(place)
-        code, output = await asyncio.to_thread(engine.exec, place.id, argv, place.details["user"])
+        command = ["sh", "-c", _IN_WORKSPACE + 'exec "$@"', LAYOUT.workspace, *argv]
+        code, output = await asyncio.to_thread(engine.exec, place.id, command, place.details["user"])
         return Exit(code, output)
 
     def shell(self, place: Place) -> list[str]:
@@ -129,7 +131,8 @@ class ContainerMode:
         program, url = self.name, place.details["url"]
         where = {"docker": ["-H", url], "podman": ["--url", url]}[program]
         inner = ["exec", "-it", "--user", place.details["user"], place.id, "sh", "-c"]
-        return [program, *where, *inner, "command -v bash >/dev/null && exec bash || exec sh"]
+        script = _IN_WORKSPACE + "command -v bash >/dev/null && exec bash || exec sh"
+        return [program, *where, *inner, script, LAYOUT.workspace]
 
     async def state(self, place: Place) -> PlaceState:
         """Ask the engine how the container is."""
@@ -261,7 +264,8 @@ def _create(engine: Engine, plan: Plan) -> Place:
         "environment": _environment(plan, who.uid),
         "labels": labels,
         "user": details["user"],
-        "working_dir": LAYOUT.workspace,
+        # The supervisor goes to the workspace by itself and says so if it can't.
+        "working_dir": "/",
     }
     try:
         more = {"UsernsMode": who.user_namespace} if who.user_namespace else {}

@@ -68,10 +68,10 @@ def tester_folder():
     shutil.rmtree(folder)
 
 
-def as_tester(folder: Path, options: dict, **env: str) -> dict:
+def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedProcess:
     """Run a client as the user ccnbtest."""
     project = Path(__file__).parent.parent.parent
-    done = subprocess.run(
+    return subprocess.run(
         [
             "setpriv",
             f"--reuid={TESTER}",
@@ -96,6 +96,11 @@ def as_tester(folder: Path, options: dict, **env: str) -> dict:
         text=True,
         check=False,
     )
+
+
+def told_by_tester(folder: Path, options: dict, **env: str) -> dict:
+    """Run a client as the user ccnbtest and return what it tells of its result."""
+    done = as_tester(folder, options, **env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -107,7 +112,7 @@ WORK = "init; id -u >uid.txt; mkdir -p d; echo x >d/x.txt; result"
 @pytest.mark.needs("docker", "root")
 def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folder):
     options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options)
+    told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
 
@@ -117,7 +122,7 @@ def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folde
 def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_folder):
     image = rootless_agent_image()
     options = {"mode": "podman", "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options)
+    told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
 
@@ -127,9 +132,30 @@ def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_fold
 def test_what_the_agent_makes_behind_bubblewrap_belongs_to_an_ordinary_user(tester_folder):
     agent = Path(__file__).parent.parent / "doubles" / "agent"
     options = {"mode": "local", "api": "script:demo", "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
+    told = told_by_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "podman", "root")
+@pytest.mark.parametrize("mode", ["docker", "podman"])
+def test_a_workspace_that_only_a_group_of_the_callers_can_enter_is_brought_there_and_back(
+    tester_folder, mode
+):
+    image = agent_image("docker") if mode == "docker" else rootless_agent_image()
+    workspace = tester_folder / "workspace"
+    shutil.chown(workspace, "root", "docker")
+    workspace.chmod(0o770)
+    (workspace / "old.txt").write_text("old\n")
+    options = {"mode": mode, "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
+    told = told_by_tester(tester_folder, options)
+    assert told["outcome"] == "success", told
+    assert {name: who for name, (who, _) in told["files"].items()} == {
+        "old.txt": TESTER,
+        "uid.txt": TESTER,
+        "d/x.txt": TESTER,
+    }
 
 
 def rootless_agent_image() -> str:
@@ -148,10 +174,13 @@ def rootless_agent_image() -> str:
 
 @pytest.mark.needs("root", "unshare")
 def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
-    hidden = home / "hidden"
+    hidden, outside = home / "hidden", home / "outside"
     hidden.mkdir()
+    outside.mkdir()
     commands = (
-        "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; result"
+        "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; "
+        "ln -s /etc/passwd far; ln d/new.txt d/hard.txt; mkfifo pipe; rm mine; mkdir mine; echo x >mine/x; "
+        "result"
     )
     options = {
         "mode": engine_mode,
@@ -163,7 +192,8 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
     }
     inner = (
         f"mount -t tmpfs none {hidden} && mkdir {hidden}/home {hidden}/workspace && "
-        f'echo old >{hidden}/workspace/old.txt && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+        f"echo old >{hidden}/workspace/old.txt && ln -s {outside} {hidden}/workspace/mine && "
+        f'CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
@@ -175,13 +205,24 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
     told = json.loads(done.stdout)
     assert told["outcome"] == "success", told
     assert told["texts"] == ["", "hello", "done"]
-    assert told["files"] == {"d/new.txt": [os.getuid(), "new\n"]}
+    assert {name: text for name, (_, text) in told["files"].items()} == {
+        "d/hard.txt": "new\n",
+        "d/new.txt": "new\n",
+        "far": Path("/etc/passwd").read_text(),
+        "mine/x": "x\n",
+    }
+    assert {who for who, _ in told["files"].values()} == {os.getuid()}
+    assert list(outside.iterdir()) == []
     assert sorted(map(tuple, told["changes"])) == [
+        ("d/hard.txt", "made"),
         ("d/new.txt", "made"),
+        ("far", "made"),
         ("link", "made"),
+        ("mine", "removed"),
+        ("mine/x", "made"),
         ("old.txt", "removed"),
     ]
-    assert told["check"] == "d\nlink\n"
+    assert told["check"] == "d\nfar\nlink\nmine\npipe\n"
 
 
 @pytest.mark.needs("root", "unshare")
