@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -86,7 +87,9 @@ def places(home):
 
 
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap"))]
+OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
+"""Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
+MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
 
 
 @pytest.fixture(params=MODES)
@@ -130,9 +133,9 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
-        if mode == "local":
+        if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
-            return common
+            return common | OTHERS.get(mode, {})
         return common | {"image": agent_image(mode)}
 
     return options

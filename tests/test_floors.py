@@ -50,9 +50,9 @@ OWNERS = {
 
 
 def room_of(path):
-    """Return a module's room: the part below `ccnb`. The package's own `__init__` is above all."""
+    """Return a module's room: the part below `ccnb`. The package's own `__init__` and `__main__` are above all."""
     first = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    return None if first == "__init__" else first
+    return None if first in ("__init__", "__main__") else first
 
 
 def modules():

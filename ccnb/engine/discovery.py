@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Endpoint:
     def socket(self) -> Path | None:
         """Return the socket's path, when it is one of this machine's."""
         return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
+
+    @property
+    def remote(self) -> bool:
+        """Return whether the engine is reached over a network that is more than this machine's own."""
+        return self.socket is None and urlsplit(self.url).hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def endpoints(kind: str) -> list[Endpoint]:

@@ -65,6 +65,7 @@ class ContainerMode:
             version=f"{engine.version}{' rootless' if engine.rootless else ''}",
             # A rootless engine's containers can't be root on this machine, whatever they break out of.
             rank=self.rank + (5 if engine.rootless else 0),
+            remote=engine.endpoint.remote,
             facts=self.facts(engine),
             notes=tuple(notes),
         )
@@ -207,14 +208,17 @@ def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
         raise ImageError(f"image {reference!r} isn't there after all; run `ccnb image build`")
     config = found.get("Config") or {}
     ours = engine_images.LABEL in (config.get("Labels") or {})
+    conditions = {
+        "engine": f"{engine.kind} {engine.version}",
+        "image": reference,
+        "image_digest": str(found["Id"]),
+    }
+    if engine.ignored_limits:
+        conditions["ignored_limits"] = ", ".join(engine.ignored_limits)
     return Image(
         reference=reference,
         mount_program="" if ours else _program(engine, say),
-        conditions={
-            "engine": f"{engine.kind} {engine.version}",
-            "image": reference,
-            "image_digest": str(found["Id"]),
-        },
+        conditions=conditions,
         api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
         path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
     )

@@ -169,14 +169,14 @@ def readiness() -> list[Readiness]:
     """Return every mode's readiness, the strongest isolation first."""
 
     async def probe_all() -> list[Readiness]:
-        return list(await asyncio.gather(*(modes.get(name).probe() for name in modes.names())))
+        return list(await asyncio.gather(*map(modes.probe, modes.names())))
 
     found = _loop.submit(probe_all()).result()
     return sorted(found, key=lambda r: (-r.rank, r.mode))
 
 
 def strongest() -> str:
-    """Return the name of the ready mode with the strongest isolation.
+    """Return the name of the mode with the strongest isolation that is ready on this machine.
 
     Raises
     ------
@@ -184,9 +184,9 @@ def strongest() -> str:
     """
     found = readiness()
     for mode in found:
-        if mode.ready:
+        if mode.ready and not mode.remote:
             return mode.mode
-    why = "; ".join(f"{m.mode}: {m.why}" for m in found)
+    why = "; ".join(f"{m.mode}: {m.why or 'on another machine'}" for m in found)
     raise ModeUnavailableError(f"no mode is ready ({why}); run `ccnb doctor`")
 
 

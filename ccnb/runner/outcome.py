@@ -57,6 +57,8 @@ class Ending:
     stderr: str = ""
     """The end of the agent's standard error, redacted."""
     setup_code: int = 0
+    setup_output: str = ""
+    """The end of what the set-up command printed, redacted."""
     out_of_memory: bool = False
     detail: str = ""
     """What the engine says of a place that vanished."""
@@ -65,7 +67,10 @@ class Ending:
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     """Return the outcome and, unless it is success, the error."""
     if ending.setup_code and ending.reason == "exit":
-        return "infrastructure", error("setup_failed", f"the set-up command ended with {ending.setup_code}")
+        said = _last_line(ending.setup_output)
+        return "infrastructure", error(
+            "setup_failed", f"the set-up command ended with {ending.setup_code}{said}"
+        )
     if tally.result is None or tally.result.raw.get("startup_failure_reason") == "bypass_root":
         return _without_result(tally, ending)
     return _with_result(tally, ending, tally.result.raw)
@@ -100,13 +105,18 @@ def _without_result(  # noqa: PLR0911 - a return for each outcome
 
 
 def _crashed(ending: Ending, code: int) -> tuple[str, ErrorInfo]:
-    last = next((line for line in reversed(ending.stderr.splitlines()) if line.strip()), "")
-    said = f": {last.strip()}" if last else ""
+    said = _last_line(ending.stderr)
     if code in (126, 127):
         return "infrastructure", error("agent_missing", f"no claude could be run in the place{said}")
     if "cannot be used with root" in ending.stderr:
         return "infrastructure", error("root_refused", f"the agent refused to start{said}")
     return "agent_error", error("crashed", f"the agent ended with {code} and gave no result{said}")
+
+
+def _last_line(text: str) -> str:
+    """Return the last line that says something, as the end of a sentence."""
+    last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    return f": {last.strip()}" if last else ""
 
 
 def _with_result(  # noqa: PLR0911 - a return for each outcome

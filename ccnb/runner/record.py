@@ -61,6 +61,7 @@ class Recorder:
             reason=reason,
             stderr=self._end_of("err"),
             setup_code=setup.code if setup else 0,
+            setup_output=self._end_of("setup.out"),
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
         )

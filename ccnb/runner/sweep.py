@@ -45,9 +45,9 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
     found: list[Swept] = []
     for name in modes.names():
-        mode = modes.get(name)
-        if not (await mode.probe()).ready:
+        if not (await modes.probe(name)).ready:
             continue
+        mode = modes.get(name)
         places = await mode.places(plans.store_id(store))
         found += [await _sweep_one(store, mode, place, older_than_s) for place in places]
     seen = {swept.run_id for swept in found}

@@ -103,8 +103,9 @@ def test_the_exit_code_and_the_last_words_of_an_agent_that_fails(home, places, m
 def test_set_up_runs_first_and_its_failure_ends_the_run(home, places, mode, agent):
     fine = run_until_clean(places, setup="echo 1 >made", **agent(mode, "init; cat made >&2; result"))
     assert fine.outcome == "success"
-    bad = run_until_clean(places, setup="exit 3", **agent(mode, "init; result"))
+    bad = run_until_clean(places, setup="echo mend me; exit 3", **agent(mode, "init; result"))
     assert (bad.outcome, bad.error.kind, len(bad.events)) == ("infrastructure", "setup_failed", 0)
+    assert bad.error.message.endswith("ended with 3: mend me")
 
 
 def test_the_checks_verdict_is_apart_from_the_outcome(home, places, mode, agent):
