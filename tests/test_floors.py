@@ -50,7 +50,7 @@ OWNERS = {
 
 
 def room_of(path):
-    """Return a module's room: its part below `ccnb`. The package's `__init__` and `__main__` are above all."""
+    """Return a module's room: its part below `ccnb`. The package's two dunder files are above all."""
     first = path.relative_to(ROOT).parts[0].removesuffix(".py")
     return None if first in ("__init__", "__main__") else first
 
