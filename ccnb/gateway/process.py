@@ -115,7 +115,7 @@ def ensure(home: Path, *, tcp_host: str | None = None) -> Address:
         return address
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(home / "gateway.lock", _START_TIMEOUT_S * 2):
-        if _serving(home, None) is None:
+        if _serving(home, None) is None and not _announced(meeting(home)):
             _start(meeting(home))
         address = _serving(home, tcp_host)
         if address is None and tcp_host is not None:
@@ -232,6 +232,13 @@ def _serving(home: Path, tcp_host: str | None) -> Address | None:
     if (tcp_host is not None and port is None) or not answers(files.socket):
         return None
     return _address(files, port)
+
+
+def _announced(files: Rendezvous) -> bool:
+    """Have a running gateway write down again where it is: its store may have been removed and made anew."""
+    with contextlib.suppress(GatewayError):
+        return bool(_ask(files, {"do": "announce"}))
+    return False
 
 
 def _known(home: Path) -> Rendezvous:

@@ -193,6 +193,9 @@ class Gateway:
         match question:
             case {"do": "pid"}:
                 return {"pid": os.getpid()}
+            case {"do": "announce"}:
+                self._write_state()
+                return {"pid": os.getpid()}
             case {"do": "listen", "host": str(host)}:
                 return await self._listen(host)
         return {"error": "unknown question"}

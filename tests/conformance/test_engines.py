@@ -16,10 +16,11 @@ import ccnb
 from ccnb.engine import connect
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
-from tests.conformance.test_modes import wait_for
+from tests.conformance.test_modes import DEMO, wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
 
 TESTER = 1234
+ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
 SYSTEM_PYTHON = "/usr/bin/python3"
 SITE = next(p for p in sys.path if p.endswith("site-packages"))
 
@@ -125,6 +126,34 @@ def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_fold
     told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "root")
+def test_in_rootless_docker_the_agent_is_root_of_nothing_and_its_files_are_the_callers(tester_folder):
+    subprocess.run(["docker", "-H", ROOTLESS_DOCKER, "load"], input=saved(agent_image("docker")), check=True)
+    capabilities = "grep CapBnd /proc/self/status >caps.txt"
+    options = {"mode": "docker", "api": "script:demo", "image": AGENT_IMAGE}
+    options["env"] = {"AGENT": f"init; {capabilities}; id -u >uid.txt; result"}
+    told = told_by_tester(tester_folder, options, DOCKER_HOST=ROOTLESS_DOCKER)
+    assert told["outcome"] == "success", told
+    assert told["files"] == {"uid.txt": [TESTER, "0\n"], "caps.txt": [TESTER, f"CapBnd:\t{0:016}\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "root")
+@pytest.mark.parametrize("network", ["open", "none"])
+def test_the_real_agent_works_in_rootless_docker(tester_folder, network):
+    options = {"mode": "docker", "image": "node:22-slim", "network": network} | DEMO
+    program = Path(sys.executable).parent
+    path = f"{program}:{os.defpath}"
+    told = told_by_tester(tester_folder, options, DOCKER_HOST=ROOTLESS_DOCKER, PATH=path)
+    assert told["outcome"] == "success", told
+    assert {who for who, _ in told["files"].values()} == {TESTER}
+
+
+def saved(image: str) -> bytes:
+    return subprocess.run(["docker", "save", image], capture_output=True, check=True).stdout
 
 
 @needs_tester

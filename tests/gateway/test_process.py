@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -143,6 +144,15 @@ class TestStarting:
         assert os.getsid(pid) not in {pid, os.getsid(0)}
         assert call(ensure(home), run.key).status_code == 200
         assert pid_of(home) == pid
+
+    def test_a_store_that_was_removed_and_made_anew_finds_it_again(self, home: Path) -> None:
+        enter(home)
+        first, pid = ensure(home), pid_of(home)
+        shutil.rmtree(home)
+        run = enter(home)
+        assert ensure(home) == first
+        assert pid_of(home) == pid
+        assert call(first, run.key).status_code == 200
 
     def test_a_start_that_fails_says_why(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         enter(home)
