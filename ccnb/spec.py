@@ -187,6 +187,9 @@ def _check(spec: RunSpec) -> None:
         value = getattr(spec, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SpecError(f"{name} must be a non-empty string, not {value!r}")
+        _no_nul(name, value or "")
+    for name in ("allowed_tools", "disallowed_tools", "extra_args"):
+        _no_nul(name, *getattr(spec, name))
     for name in _FLOATS:
         _positive(name, getattr(spec, name), (int, float))
     for name in ("max_turns", "memory_mb", "max_processes"):
@@ -201,6 +204,11 @@ def _check(spec: RunSpec) -> None:
         _check_session(spec.resume)
     if spec.copy and spec.workspace is None:
         raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
+
+
+def _no_nul(name: str, *values: str) -> None:
+    if any("\0" in value for value in values):
+        raise SpecError(f"{name} holds a NUL byte, which no command can take; remove it")
 
 
 def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:

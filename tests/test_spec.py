@@ -194,3 +194,9 @@ def test_the_source_of_answers_is_the_word_before_the_colon():
 
 def test_no_environment_at_all_is_an_empty_one():
     assert RunSpec(prompt="x", env=None).env == {}
+
+
+@pytest.mark.parametrize("more", [{"model": "a\0b"}, {"check": "a\0b"}, {"extra_args": ["--x", "a\0b"]}])
+def test_a_nul_byte_which_no_command_can_take_is_refused(more):
+    with pytest.raises(SpecError, match="holds a NUL byte"):
+        RunSpec("x", **more)

@@ -96,7 +96,11 @@ class LocalMode:
 
     async def create(self, plan: Plan) -> Place:
         """Say what will be started; a process is not there before it runs."""
-        details = {"isolated": plan.image.isolated, "folder": str(plan.folder.path)}
+        details = {
+            "isolated": plan.image.isolated,
+            "folder": str(plan.folder.path),
+            "workspace": str(plan.workspace),
+        }
         return Place(plan.run_id, "", details)
 
     async def start(self, place: Place, plan: Plan) -> Place:
@@ -246,7 +250,7 @@ def _enter(place: Place, argv: Sequence[str]) -> list[str]:
     if process is None:
         raise CcnbError(f"the place of run {place.run_id} is gone; run it again with keep=True")
     if not place.details["isolated"]:
-        return list(argv)
+        return ["sh", "-c", 'cd "$0" && exec "$@"', place.details["workspace"], *argv]
     return _bubblewrap.enter(process, argv)
 
 
