@@ -16,7 +16,7 @@ from ccnb.errors import CcnbError, SpecError
 from ccnb.redact import Secret
 from ccnb.spec import PERMISSION_MODES, RunSpec
 
-words = st.text(min_size=1, max_size=20).filter(str.strip)
+words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() and "\0" not in text)
 seconds = st.floats(0.001, 1e6) | st.integers(1, 10**6)
 env_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 plain_env = st.dictionaries(env_names, st.text(max_size=10).filter(lambda v: "\0" not in v), max_size=3)
@@ -199,4 +199,4 @@ def test_no_environment_at_all_is_an_empty_one():
 @pytest.mark.parametrize("more", [{"model": "a\0b"}, {"check": "a\0b"}, {"extra_args": ["--x", "a\0b"]}])
 def test_a_nul_byte_which_no_command_can_take_is_refused(more):
     with pytest.raises(SpecError, match="holds a NUL byte"):
-        RunSpec("x", **more)
+        RunSpec(prompt="x", **more)
