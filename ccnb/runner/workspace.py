@@ -17,6 +17,8 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 SENTINEL = ".ccnb-sentinel"
 
+_BEFORE, _AFTER = "index", "index-after"
+
 _CHANGES = {"A": "made", "D": "removed"}
 _CONFIG = """[core]
 \trepositoryformatversion = 0
@@ -98,8 +100,16 @@ def snapshot(folder: RunFolder, workspace: Path) -> str:
 def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]:
     """Return the files that were made, changed or removed since a snapshot."""
     _init(folder)
-    _take_in(folder, workspace)
-    raw = _git(folder, workspace, "diff-index", "--cached", "--raw", "-z", "--no-renames", before)
+    # The first index stays as it is: whoever is killed here begins anew from it.
+    first, after = folder.path / "git" / _BEFORE, folder.path / "git" / _AFTER
+    after.unlink(missing_ok=True)
+    if first.exists():
+        shutil.copyfile(first, after)
+    if _is_as_indexed(folder, workspace, _AFTER):
+        return []
+    _take_in(folder, workspace, _AFTER)
+    options = ("diff-index", "--cached", "--raw", "-z", "--no-renames")
+    raw = _git(folder, workspace, *options, before, index=_AFTER)
     fields = raw.decode(errors="surrogateescape").split("\0")
     found = []
     for meta, path in zip(fields[::2], fields[1::2], strict=False):
@@ -120,7 +130,7 @@ def patch(folder: RunFolder, workspace: Path, before: str, *, empty: bool = Fals
         scratch = folder.patch.with_suffix(".new")
         options = ("diff", "--cached", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
         with scratch.open("wb") as file:
-            _git(folder, workspace, *options, before, output=file.fileno())
+            _git(folder, workspace, *options, before, output=file.fileno(), index=_AFTER)
         scratch.replace(folder.patch)
     return folder.patch
 
@@ -176,7 +186,13 @@ def _init(folder: RunFolder) -> None:
     scratch.rename(place)
 
 
-def _take_in(folder: RunFolder, workspace: Path, index: str = "index") -> None:
+def _is_as_indexed(folder: RunFolder, workspace: Path, index: str) -> bool:
+    """Return whether the workspace is as an index has it. It often is, and this saves a process then."""
+    look = ("ls-files", "--others", "--modified", "--deleted", "--exclude-standard", "-z")
+    return not _git(folder, workspace, *look, index=index)
+
+
+def _take_in(folder: RunFolder, workspace: Path, index: str = _BEFORE) -> None:
     """Bring an index of the private folder to the workspace as it is now; what can't be read is left.
 
     To git a repository inside (`git init` in a sub-folder, a clone) is one opaque entry, or none at all
@@ -211,7 +227,7 @@ def _git(
     workspace: Path,
     *arguments: str,
     output: int = subprocess.PIPE,
-    index: str = "index",
+    index: str = _BEFORE,
 ) -> bytes:
     done = _run(folder, workspace, *arguments, output=output, index=index)
     if done.returncode:
@@ -225,7 +241,7 @@ def _run(
     workspace: Path,
     *arguments: str,
     output: int = subprocess.PIPE,
-    index: str = "index",
+    index: str = _BEFORE,
 ) -> subprocess.CompletedProcess[bytes]:
     place = folder.path.absolute() / "git"
     command = ["git", f"--git-dir={place}", f"--work-tree={workspace.absolute()}", *arguments]
