@@ -22,6 +22,7 @@ from ccnb.mode import _bubblewrap
 from ccnb.mode import get as get_mode
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
+from tests.sandboxes import Sandboxes, template
 
 REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
@@ -86,16 +87,32 @@ def places(home):
     return lambda mode: _loop.submit(get_mode(mode).places(store_id(Store(home)))).result()
 
 
+@pytest.fixture
+def sandboxes(home, monkeypatch):
+    """Return the double of Docker's sandboxes; what a test leaves in it is removed."""
+    double = Sandboxes(monkeypatch)
+    yield double
+    double.clear()
+
+
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
 OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
 """Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
+SANDBOXES = [
+    pytest.param(f"sandbox-{program}", marks=pytest.mark.needs("docker")) for program in ("sbx", "docker")
+]
+"""Mode `sandbox` by each of the two programs, on the double."""
+MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *SANDBOXES, *OTHERS]
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
-    return request.param
+    name, _, program = request.param.partition("-")
+    if name != "sandbox" or not program:
+        return request.param
+    request.getfixturevalue("sandboxes").use(program)
+    return name
 
 
 @pytest.fixture(params=ENGINES)
@@ -133,6 +150,8 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
+        if mode == "sandbox" and mode not in OTHERS:
+            return common | {"image": template(agent_image("docker"))}
         if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
             return common | OTHERS.get(mode, {})

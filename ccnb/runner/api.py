@@ -106,10 +106,9 @@ def start(
     """
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
-    models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
-    modes.get(spec.mode)
+    models.check(spec)
     begun_at = time.time()
     store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccnb import credentials
+from ccnb import mode as modes
 from ccnb.errors import SpecError
 from ccnb.gateway import process as gateway
 from ccnb.gateway import registration, script
@@ -35,7 +36,7 @@ def needs_gateway(spec: RunSpec) -> bool:
 
 
 def check(spec: RunSpec) -> None:
-    """See that the model can be reached, before anything is made.
+    """See that the model can be reached from the spec's mode, before anything is made.
 
     Raises
     ------
@@ -43,14 +44,16 @@ def check(spec: RunSpec) -> None:
     """
     if spec.api_source in ("record", "replay"):
         raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
-    if spec.auth not in (None, "env"):
-        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
+    known = modes.auths(spec.mode)
+    if spec.auth is not None and spec.auth not in known:
+        raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
     if needs_gateway(spec):
         script.load_script(spec.api.partition(":")[2])
         return
     if spec.network == "none":
         raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
-    credentials.find()
+    if (spec.auth or known[0]) != "host":
+        credentials.find()
 
 
 def open_access(
@@ -69,6 +72,8 @@ def open_access(
     ------
     CredentialError, GatewayError, SpecError
     """
+    if image.injects:
+        return Access({}, {})
     if not needs_gateway(spec):
         found = credentials.find()
         return Access({found.variable: found.value}, {})

@@ -34,14 +34,14 @@ def lifetime_s(spec: RunSpec) -> float:
     return 3 * spec.timeout_s + spec.keep_s + 600
 
 
-def environment(spec: RunSpec, layout: Layout, access: Access) -> dict[str, str]:
-    """Return the environment of everything in the place, secrets in the clear."""
-    env = {
-        "HOME": f"{layout.inside}/home",
-        "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
-        **claude.QUIET,
-        **access.env,
-    }
+def environment(spec: RunSpec, layout: Layout, access: Access, *, own_home: bool = False) -> dict[str, str]:
+    """Return the environment of everything in the place, secrets in the clear.
+
+    With `own_home` the agent keeps the place's: what its credential is found by lies there.
+    """
+    env = {**claude.QUIET, **access.env}
+    if not own_home:
+        env |= {"HOME": f"{layout.inside}/home", "CLAUDE_CONFIG_DIR": f"{layout.inside}/config"}
     given = {**access.credential, **spec.env}
     return env | {n: v.reveal() if isinstance(v, Secret) else v for n, v in given.items()}
 
@@ -105,7 +105,7 @@ def make_plan(
         workspace=workspace,
         layout=layout,
         command=[*supervisor, *agent_command(spec, image)],
-        env=environment(spec, layout, access),
+        env=environment(spec, layout, access, own_home=image.injects),
         api_folder=access.socket_folder,
         archive=archive,
     )

@@ -129,7 +129,7 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
 
 
 def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
-    commands = "init; say one; sleep 0.3; sed -i s/one/two/ /ccnb/out; result >>/ccnb/out"
+    commands = "init; say one; sleep 0.3; cd $HOME/..; sed -i s/one/two/ out; result >>out"
     result = run_until_clean(places, **agent(mode, commands))
     assert any("changed output" in warning for warning in result.warnings)
     assert result.events[1].text == "one"
@@ -170,13 +170,13 @@ def test_what_hung_after_its_result_is_checked_all_the_same(home, places, mode, 
 
 
 def test_the_agent_cannot_change_the_check(home, places, mode, agent):
-    result = run_until_clean(places, check="false", **agent(mode, "init; echo true >/ccnb/check; result"))
+    result = run_until_clean(places, check="false", **agent(mode, "init; echo true >$HOME/../check; result"))
     assert not result.check.passed
 
 
 def test_what_the_agent_puts_in_place_of_its_files_is_not_followed(home, places, mode, agent, tmp_path):
     (tmp_path / "private").write_text("not for the agent")
-    commands = f"init; rm -f /ccnb/err; mkfifo /ccnb/err; ln -s {tmp_path}/private /ccnb/check.out; result"
+    commands = f"init; cd $HOME/..; rm -f err; mkfifo err; ln -s {tmp_path}/private check.out; result"
     result = run_until_clean(places, check="true", **agent(mode, commands))
     assert result.outcome == "success"
     assert "not for the agent" not in str(result.to_dict())
