@@ -102,7 +102,9 @@ SANDBOXES = [
     pytest.param(f"sandbox-{program}", marks=pytest.mark.needs("docker")) for program in ("sbx", "docker")
 ]
 """Mode `sandbox` by each of the two programs, on the double."""
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *SANDBOXES, *OTHERS]
+SHARED_KERNEL = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
+"""Modes whose wall is made of what this machine's kernel denies; in a virtual machine much need not be denied."""
+MODES = [*SHARED_KERNEL, *SANDBOXES]
 
 
 @pytest.fixture(params=MODES)
@@ -113,6 +115,12 @@ def mode(request):
         return request.param
     request.getfixturevalue("sandboxes").use(program)
     return name
+
+
+@pytest.fixture(params=SHARED_KERNEL)
+def shared_kernel_mode(request):
+    """Run the test in each mode whose places share this machine's kernel."""
+    return request.param
 
 
 @pytest.fixture(params=ENGINES)

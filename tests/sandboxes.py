@@ -76,7 +76,7 @@ def template(base: str) -> str:
     engine = connect("docker")
     name = f"{REPOSITORY}:{base.rpartition('/')[2].replace(':', '-')}"
     recipe = (
-        f"FROM {base}\nUSER root\nRUN useradd --create-home --uid {AGENT_UID} agent\n"
+        f"FROM {base}\nUSER root\nRUN useradd --create-home --uid {AGENT_UID} --user-group agent\n"
         "USER agent\nWORKDIR /home/agent\n"
     )
     for step in engine.api.build(fileobj=io.BytesIO(recipe.encode()), tag=name, rm=True, decode=True):

@@ -207,7 +207,8 @@ def test_a_kept_place_can_be_looked_into_until_it_is_swept(home, places, mode, a
     assert places(mode) == []
 
 
-def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
+def test_no_network_means_no_interface_but_loopback(home, places, shared_kernel_mode, agent):
+    mode = shared_kernel_mode
     commands = "init; cat /proc/net/dev >&2; result"
     run = ccnb.run("Do it", network="none", check="tail -n +3 /proc/net/dev", **agent(mode, commands))
     interfaces = [line.split(":")[0].strip() for line in run.check.output.splitlines()]
@@ -218,7 +219,8 @@ def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
     )
 
 
-def test_the_agent_has_no_power_over_the_machine(home, places, mode, agent):
+def test_the_agent_has_no_power_over_the_machine(home, places, shared_kernel_mode, agent):
+    mode = shared_kernel_mode
     result = run_until_clean(
         places, check="id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status", **agent(mode, "result")
     )
@@ -235,7 +237,8 @@ def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, m
         places, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
     )
     assert "mine" not in result.check.output
-    assert "HOME=/ccnb/home" in result.check.output
+    home_inside = next(line for line in result.check.output.splitlines() if line.startswith("HOME="))
+    assert home_inside in ("HOME=/ccnb/home", f"HOME={result.folder.inside}/home")
 
 
 def test_a_secret_shows_nowhere(home, places, mode, agent):

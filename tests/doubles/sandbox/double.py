@@ -173,7 +173,7 @@ def create(agent, folders, *, name, template, limits=()):
     for folder in folders:
         if not Path(folder.removesuffix(":ro")).is_dir():
             raise Failure(f"workspace {folder} does not exist")
-    sandbox = {"name": name, "agent": agent, "workspaces": folders, "caller": os.getuid()}
+    sandbox = {"name": name, "agent": agent, "workspaces": folders, "caller": (os.getuid(), os.getgid())}
     save(sandbox)
     try:
         sandbox["proxy"] = start_proxy(name)
@@ -274,11 +274,11 @@ def answer(question):
 
 
 def lend(sandbox):
-    chown(sandbox, sandbox["caller"], AGENT_UID)
+    chown(sandbox, sandbox["caller"], (AGENT_UID, AGENT_UID))
 
 
 def reclaim(sandbox):
-    chown(sandbox, AGENT_UID, sandbox["caller"])
+    chown(sandbox, (AGENT_UID, AGENT_UID), sandbox["caller"])
 
 
 def chown(sandbox, old, new):
@@ -295,8 +295,10 @@ def chown(sandbox, old, new):
 
 def change(path, old, new):
     try:
-        if os.lstat(path).st_uid == old:
-            os.chown(path, new, -1, follow_symlinks=False)
+        found = os.lstat(path)
+        owner, group = (b if a == c else -1 for a, b, c in zip((found.st_uid, found.st_gid), new, old))
+        if (owner, group) != (-1, -1):
+            os.chown(path, owner, group, follow_symlinks=False)
     except FileNotFoundError:
         pass
 
