@@ -33,8 +33,8 @@ class DockerSandbox(SandboxProgram):
         usage = self.call("create", "--help")
         if usage.code or "docker sandbox create" not in usage.output.decode(errors="replace"):
             raise ModeUnavailableError(
-                f"this `docker sandbox` ({said.text}) makes containers, not microVMs, as Docker Desktop 4.50 to "
-                "4.57 did; update to Docker Desktop 4.58 or newer, or install sbx"
+                f"this `docker sandbox` ({said.text}) makes containers, not microVMs, as Docker Desktop 4.50 "
+                "to 4.57 did; update to Docker Desktop 4.58 or newer, or install sbx"
             )
         return super().check()
 
@@ -49,8 +49,8 @@ class DockerSandbox(SandboxProgram):
         notes = [*self._known_bugs()]
         if not any(_VARIABLE in _read(file) for file in files):
             notes.append(
-                f"Docker Desktop's proxy adds {_VARIABLE} from your shell's start-up file, and there is none: put "
-                "it there and restart Docker Desktop; a subscription's token isn't taken: pass it by auth='env'"
+                f"Docker Desktop's proxy adds {_VARIABLE} from your shell's start-up file; it isn't there: "
+                "write it there and restart Docker Desktop; a subscription's token is passed by auth='env'"
             )
         return notes
 
@@ -64,13 +64,9 @@ class DockerSandbox(SandboxProgram):
         found = _DESKTOP.search(said.output.decode(errors="replace"))
         version = tuple(map(int, found.groups())) if found else (99,)
         if version in ((4, 58, 0), (4, 58, 1)):
-            return [
-                "Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token): update it"
-            ]
+            return ["Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token)"]
         if version < (4, 61, 0):
-            return [
-                "Docker Desktop before 4.61 may go on adding an API key that you have replaced: update it"
-            ]
+            return ["Docker Desktop before 4.61 may go on adding an API key that you have replaced"]
         return []
 
     @property

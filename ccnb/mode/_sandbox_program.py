@@ -77,16 +77,25 @@ class SandboxProgram:
         return shutil.which(cls.command[0]) is not None
 
     def check(self) -> str:
-        """Return the version, having seen that sandboxes can be made.
+        """Return the version, having seen that the program and its daemon answer.
 
         Raises
         ------
         ModeUnavailableError
-            They can't; the message says what to do.
+            They don't; the message says what to do.
         """
         version = self.version()
         self.listing()
         return version
+
+    def examine(self) -> str:
+        """Return the version, having seen all that can be seen without making a sandbox.
+
+        Raises
+        ------
+        ModeUnavailableError
+        """
+        return self.check()
 
     def version(self) -> str:
         """Return what the program says of its version; `?` when there is none in it."""
@@ -219,19 +228,22 @@ class SandboxProgram:
         return None
 
 
+NOT_SIGNED_IN = "you aren't signed in to Docker, which {name} needs; run `sbx login`"
+
+_NO_VIRTUALISATION = (
+    "this machine has no hardware virtualisation that {name} can use; turn it on in the firmware (on Linux "
+    "/dev/kvm must be yours to open), or use mode docker"
+)
+
 _TROUBLE = (
-    (
-        ("not authenticated to docker", "not signed in", "sbx login"),
-        "you aren't signed in to Docker, which {name} needs; run `sbx login`",
-    ),
+    (("not authenticated to docker", "not signed in", "sbx login"), NOT_SIGNED_IN),
     (
         ("policy has not been initialized", "policy init"),
         "{name} has no network policy yet; run `sbx policy init balanced`",
     ),
     (
         ("/dev/kvm", "virtualization", "virtualisation", "hypervisor"),
-        "this machine has no hardware virtualisation that {name} can use; turn it on in the firmware (on Linux "
-        "/dev/kvm must be yours to open), or use mode docker",
+        _NO_VIRTUALISATION,
     ),
     (
         ("experimental features", "beta features"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ccnb.errors import EngineError
-from ccnb.mode._sandbox_program import SandboxProgram
+from ccnb.errors import EngineError, ModeUnavailableError
+from ccnb.mode._sandbox_program import NOT_SIGNED_IN, SandboxProgram, first_json
 
 _SERVICE = "anthropic"
+_NOTHING_STORED = (
+    "sbx lists no secret for its proxy to add: run `sbx secret set anthropic` once, or sign in to Claude in "
+    "a sandbox; auth='env' passes your own token instead"
+)
 
 
 class Sbx(SandboxProgram):
@@ -18,6 +22,19 @@ class Sbx(SandboxProgram):
     restart = "run `sbx daemon restart`"
     remove_options = ("--force",)
     takes_limits = True
+
+    def examine(self) -> str:
+        """Return the version, having seen that the person is signed in and has chosen a network policy."""
+        version = self.check()
+        found = first_json(self.call("diagnose", "--output", "json").output) or {}
+        for check in found.get("checks") or []:
+            if "auth" in str(check.get("name")).lower() and check.get("status") == "fail":
+                raise ModeUnavailableError(NOT_SIGNED_IN.format(name=self.name))
+        said = self.call("policy", "ls")
+        trouble = self.known_trouble(said) if said.code else None
+        if trouble is not None:
+            raise ModeUnavailableError(trouble)
+        return version
 
     def allow(self, name: str, hosts: Sequence[str]) -> None:
         """Let a sandbox reach some hosts, by a rule of its own."""
@@ -36,7 +53,4 @@ class Sbx(SandboxProgram):
             return [error.message]
         if said.code == 0 and _SERVICE in said.output.decode(errors="replace").lower():
             return []
-        return [
-            "sbx lists no secret for its proxy to add: run `sbx secret set anthropic` once, "
-            "or sign in to Claude in a sandbox; auth='env' passes your own token instead"
-        ]
+        return [_NOTHING_STORED]

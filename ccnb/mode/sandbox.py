@@ -41,7 +41,7 @@ echo $! >"$inside/pid"
 """Starts the supervisor in the background: of the two programs' own ways to do so, one hangs (sbx, #505)."""
 
 _IS_THERE = 'grep -aqF "$0" "/proc/$(cat "$0/pid")/cmdline"'
-"""Whether the supervisor is there: by its arguments, for a sandbox that was started anew has others by its number."""
+"""Whether the supervisor is there. By its arguments: in a sandbox started anew another has its number."""
 
 _LOGIN = ("bash", "-lc", 'exec sh -c "$0" "$@"')
 """What the proxy's stand-in for the credential is in is read by login shells alone (sbx, #53)."""
@@ -50,7 +50,7 @@ _CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_
 
 
 class SandboxMode:
-    """A place is a sandbox: a virtual machine that sees the workspace and the run folder, at their own paths."""
+    """A place is a virtual machine that sees the workspace and the run folder at their own paths."""
 
     name = "sandbox"
     takes_archives = False
@@ -110,7 +110,7 @@ class SandboxMode:
     async def destroy(self, place: Place) -> None:
         """Stop the sandbox, which ends all in it, and remove it."""
         await asyncio.to_thread(_program(place).remove, place.id)
-        (RunFolder(Path(place.details["folder"])).inside / "env").unlink(missing_ok=True)
+        (Path(place.details["folder"]) / "inside" / "env").unlink(missing_ok=True)
 
     async def places(self, store_id: str) -> list[Place]:
         """Return the sandboxes of a store, found by their names: they have no labels."""
@@ -128,7 +128,13 @@ def run_of(name: str, store_id: str) -> str | None:
     return "-".join(found.groups()[1:]) if found and found[1] == store_id[:6] else None
 
 
-def _chosen() -> SandboxProgram:
+def chosen() -> SandboxProgram:
+    """Return the program by which sandboxes are made here.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
     for program in _PROGRAMS:
         if program.is_installed():
             return program()
@@ -151,8 +157,8 @@ def _probe() -> Readiness:
         "platform": "macOS, Windows; Linux with KVM (sbx)",
     }
     try:
-        program = _chosen()
-        version = program.check()
+        program = chosen()
+        version = program.examine()
     except ModeUnavailableError as error:
         what, _, action = error.message.rpartition("; ")
         return Readiness("sandbox", False, why=what, next_action=action, rank=_RANK, facts=facts)
@@ -164,10 +170,10 @@ def _probe() -> Readiness:
 def _prepare(spec: RunSpec) -> Image:
     if spec.network != "open":
         raise ModeUnavailableError(
-            f"network {spec.network!r} can't be held by mode sandbox, whose proxy has its own rules (sbx policy, "
-            "docker sandbox network); set those and use network='open', or use mode docker"
+            f"network {spec.network!r} can't be held by mode sandbox, whose proxy has its own rules "
+            "(sbx policy, docker sandbox network); set those and use network='open', or use mode docker"
         )
-    program = _chosen()
+    program = chosen()
     version = program.check()
     injects = spec.api_source == "live" and spec.auth in (None, "host")
     warnings = program.credential_notes() if injects else []
@@ -183,7 +189,7 @@ def _prepare(spec: RunSpec) -> Image:
 
 
 def _create(plan: Plan) -> Place:
-    program = _chosen()
+    program = chosen()
     folders = [str(plan.workspace), str(plan.folder.inside)]
     for folder in folders:
         if ":" in folder:
@@ -264,7 +270,7 @@ def _state(place: Place) -> PlaceState:
 
 def _places(store_id: str) -> list[Place]:
     """List what both programs have: a run's sandbox stays with the one that made it."""
-    chosen, found = _chosen(), []
+    usual, found = chosen().name, []
     for kind in _PROGRAMS:
         program = kind()
         if not program.is_installed():
@@ -272,7 +278,7 @@ def _places(store_id: str) -> list[Place]:
         try:
             listing = program.listing()
         except EngineError:
-            if program.name == chosen.name:
+            if program.name == usual:
                 raise
             continue
         for sandbox in listing:

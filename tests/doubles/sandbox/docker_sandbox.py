@@ -39,7 +39,7 @@ def old(arguments):
         print("SANDBOX ID   TEMPLATE   NAME   WORKSPACE   STATUS   CREATED")
     else:
         raise Failure(
-            f"unknown command: docker sandbox {arguments[0]}\n\nRun 'docker sandbox --help' for more information"
+            f"unknown command: docker sandbox {arguments[0]}\n\nRun 'docker sandbox --help' for more"
         )
 
 
@@ -138,6 +138,7 @@ def proxy(name, arguments):
 
 
 COMMANDS = {
+    "save": lambda arguments: double.keep_as_template(*arguments),
     "version": version,
     "create": create,
     "exec": lambda arguments: double.execute(arguments, "docker sandbox exec"),

@@ -21,11 +21,11 @@ Not imitated: a kernel of its own, root for the agent, interception of TLS.
 """
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +40,7 @@ AGENTS = ("cagent", "claude", "codex", "copilot", "gemini", "kiro", "opencode", 
 HERE = Path(__file__).resolve().parent
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - no error of the double's
     """What the program prints on its standard error before it ends with 1."""
 
 
@@ -72,7 +72,7 @@ def strikes(name):
         return False
     with file.open("r+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        faults = dict((line.split() + ["-1"])[:2] for line in stream if line.strip())
+        faults = dict([*line.split(), "-1"][:2] for line in stream if line.strip())
         left = int(faults.get(name, 0))
         if left > 0:
             faults[name] = left - 1
@@ -125,7 +125,7 @@ def quietly(*arguments, check=True):
 
 
 def container(name):
-    return f"ccnb-double-{os.stat(STATE).st_ino}-{name}"
+    return f"ccnb-double-{STATE.stat().st_ino}-{name}"
 
 
 def load(name):
@@ -164,9 +164,7 @@ def create(agent, folders, *, name, template, limits=()):
     if (STATE / f"{name}.sandbox").exists():
         raise Failure(f"sandbox {name!r} already exists")
     if strikes("create-fails"):
-        raise Failure(
-            "ERROR: failed to create sandbox: request failed: 500 Internal Server Error: failed to run container"
-        )
+        raise Failure("ERROR: failed to create sandbox: 500 Internal Server Error: failed to run container")
     folders = [
         str(Path(f.removesuffix(":ro")).resolve()) + (":ro" if f.endswith(":ro") else "") for f in folders
     ]
@@ -188,8 +186,8 @@ def create(agent, folders, *, name, template, limits=()):
             *(template or TEMPLATE, "sleep", "infinity"),
         )
         if strikes("not-logged-in"):
-            line = "export ANTHROPIC_API_KEY=proxy-managed"
-            script = f"echo '{line}' >/etc/sandbox-persistent.sh; echo '. /etc/sandbox-persistent.sh' >>/etc/profile"
+            file = "/etc/sandbox-persistent.sh"
+            script = f"echo 'export ANTHROPIC_API_KEY=proxy-managed' >{file}; echo '. {file}' >>/etc/profile"
             quietly("exec", "--user", "root", container(name), "sh", "-c", script)
     except Failure:
         remove(sandbox)
@@ -211,8 +209,8 @@ def environment(name, port):
     if secrets().get("anthropic") and "not-logged-in" not in faults:
         given["ANTHROPIC_API_KEY"] = "proxy-managed"
     if "CCNB_DOUBLE_API" in os.environ:
-        # TLS is not intercepted here, so the API is asked without.
-        given["ANTHROPIC_BASE_URL"] = "http://api.anthropic.com"
+        # TLS is not intercepted here, so the API is asked without, by a name that the agent makes nothing of.
+        given["ANTHROPIC_BASE_URL"] = "http://api.anthropic.test"
     return [word for variable in given.items() for word in ("-e", "=".join(variable))]
 
 
@@ -224,10 +222,8 @@ def stop(sandbox):
 def remove(sandbox):
     quietly("rm", "-f", "-v", container(sandbox["name"]), check=False)
     if "proxy" in sandbox:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(sandbox["proxy"]["pid"], signal.SIGTERM)
-        except ProcessLookupError:
-            pass
     reclaim(sandbox)
     for file in STATE.glob(f"{sandbox['name']}.*"):
         file.unlink()
@@ -296,11 +292,19 @@ def chown(sandbox, old, new):
 def change(path, old, new):
     try:
         found = os.lstat(path)
-        owner, group = (b if a == c else -1 for a, b, c in zip((found.st_uid, found.st_gid), new, old))
+        owner, group = (
+            b if a == c else -1 for a, b, c in zip((found.st_uid, found.st_gid), new, old, strict=True)
+        )
         if (owner, group) != (-1, -1):
             os.chown(path, owner, group, follow_symlinks=False)
     except FileNotFoundError:
         pass
+
+
+def keep_as_template(name, tag):
+    """Save a sandbox as a template for others."""
+    quietly("commit", container(load(name)["name"]), tag)
+    print(f"Saved {tag}")
 
 
 # The proxy
@@ -337,4 +341,4 @@ def log(name=None):
 def hand_over(arguments):
     """Become the real docker."""
     program = real_docker()
-    os.execv(program, [shutil.which(program) or program, *arguments])
+    os.execv(program, [program, *arguments])  # noqa: S606 - no shell is wanted

@@ -1,6 +1,7 @@
 """The proxy of one sandbox: applies the policy, adds the credential, writes down what was asked for.
 
-proxy.py STATE NAME ADDRESS: prints its port. `api.anthropic.com` is led to what CCNB_DOUBLE_API names.
+proxy.py STATE NAME ADDRESS: prints its port. `api.anthropic.test` stands for Anthropic's API, and is
+led to what CCNB_DOUBLE_API names.
 """
 
 import fnmatch
@@ -10,12 +11,12 @@ import select
 import socket
 import socketserver
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 STATE, NAME, ADDRESS = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-API = "api.anthropic.com"
+API = "api.anthropic.test"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -44,7 +45,7 @@ def allowed(host, port):
 
 
 def note(method, url, action):
-    at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = {
         "timestamp": at,
         "sandbox": NAME,

@@ -10,7 +10,7 @@ PRESETS = {
     "allow-all": {"default": "allow", "allow": [], "deny": []},
     "balanced": {
         "default": "deny",
-        "allow": ["api.anthropic.com", "*.anthropic.com", "*.npmjs.org"],
+        "allow": ["api.anthropic.com", "*.anthropic.com", "api.anthropic.test", "*.npmjs.org"],
         "deny": [],
     },
     "deny-all": {"default": "deny", "allow": [], "deny": []},
@@ -27,7 +27,7 @@ def obey(arguments):
     command, rest = (arguments or ["help"])[0], arguments[1:]
     if command not in COMMANDS:
         raise Failure(f'unknown command "{command}" for "sbx"')
-    if command not in ("version", "login", "policy"):
+    if command not in ("version", "login", "policy", "diagnose"):
         double.ail(command)
         if double.strikes("signed-out"):
             raise Failure(SIGNED_OUT)
@@ -113,7 +113,11 @@ def policy(arguments):
         case ["log", *rest]:
             show_log(rest)
         case ["ls", *_]:
-            print(json.dumps(double.policy()))
+            rules = double.policy()
+            if rules is None:
+                raise Failure(NO_POLICY)
+            print("POLICY        SOURCE  APPLIES TO  SUMMARY")
+            print(f"local-policy  local   all         network: {len(rules['allow'])} allow")
         case _:
             raise Failure(f"unknown policy command {' '.join(arguments)}")
 
@@ -164,7 +168,28 @@ def secret(arguments):
             raise Failure(f"unknown secret command {' '.join(arguments)}")
 
 
+def diagnose(arguments):
+    double.ail("diagnose")
+    signed_out = double.strikes("signed-out")
+    checks = [
+        {"name": "CLI binary", "status": "pass", "message": "found"},
+        {"name": "Daemon", "status": "pass", "message": "healthy"},
+        {"name": "Authentication", "status": "fail" if signed_out else "pass", "message": "see sbx login"},
+    ]
+    print(json.dumps({"version": "1.0", "checks": checks}))
+
+
+def template(arguments):
+    match arguments:
+        case ["save", name, tag]:
+            double.keep_as_template(name, tag)
+        case _:
+            raise Failure(f"unknown template command {' '.join(arguments)}")
+
+
 COMMANDS = {
+    "template": template,
+    "diagnose": diagnose,
     "version": version,
     "login": lambda _: None,
     "create": create,
