@@ -2,8 +2,8 @@
 
     python tools/sandbox_report.py [--live] [PYTEST-OPTION...]
 
-Makes a template whose `claude` is the suite's obedient double, runs the suite in sandboxes made from it, and
-removes it again. With `--live` a real model is asked once, with the credential that Docker's proxy adds; it
+Saves a template whose `claude` is the suite's obedient double and runs the suite in sandboxes made from it.
+With `--live` a real model is asked once, with the credential that Docker's proxy adds; it
 costs a few cents. The report has versions, outcomes and messages, and no names of yours.
 """
 

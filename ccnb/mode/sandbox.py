@@ -70,8 +70,8 @@ class SandboxMode:
         return await asyncio.to_thread(_prepare, spec)
 
     def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:  # noqa: ARG002
-        """Return the paths, which are the same as here."""
-        return Layout(str(folder.inside), str(workspace), "")
+        """Return the paths, which are the same as here, though not by way of a link."""
+        return Layout(str(folder.inside.resolve()), str(workspace.resolve()), "")
 
     async def create(self, plan: Plan) -> Place:
         """Make a fresh sandbox, which runs at once, though nothing in it."""
@@ -154,7 +154,7 @@ def _probe() -> Readiness:
         "workspace": "the same path, mounted",
         "state": "removed after the run",
         "cost": "free",
-        "platform": "macOS, Windows; Linux with KVM (sbx)",
+        "platform": "macOS; Linux with KVM (sbx)",
     }
     try:
         program = chosen()
@@ -190,7 +190,7 @@ def _prepare(spec: RunSpec) -> Image:
 
 def _create(plan: Plan) -> Place:
     program = chosen()
-    folders = [str(plan.workspace), str(plan.folder.inside)]
+    folders = [plan.layout.workspace, plan.layout.inside]
     for folder in folders:
         if ":" in folder:
             raise StartError(
@@ -262,7 +262,7 @@ def _state(place: Place) -> PlaceState:
     if folder.heartbeat_age_s < _BEAT_S:
         return PlaceState("alive")
     if found.status == "running":
-        inside = str(folder.inside)
+        inside = str(folder.inside.resolve())
         if program.exec(place.id, ["sh", "-c", _IS_THERE, inside], "/").code == 0:
             return PlaceState("alive")
     return PlaceState("ended", detail=f"no supervisor runs in the sandbox, which is {found.status or '?'}")

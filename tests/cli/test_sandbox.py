@@ -36,6 +36,15 @@ def test_those_of_the_stores_runs_are_listed_and_removed(cli, sandboxes, kept):
     assert "mine" in sandboxes.names
 
 
+def test_one_can_look_into_a_kept_one(terminal, kept):
+    shell = terminal("shell", kept[0])
+    shell.press("echo in-$((40+2)); id -un\n")
+    shell.wait_for("in-42")
+    shell.wait_for("agent")
+    shell.press("exit\n")
+    assert shell.end() == 0
+
+
 def test_all_of_them_means_all_of_this_store(cli, sandboxes, kept):
     assert cli("sandbox", "rm").code == 2
     assert cli("sandbox", "rm", "--all").code == 0

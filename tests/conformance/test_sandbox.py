@@ -171,13 +171,21 @@ def test_a_place_stays_with_the_program_that_made_it(home, places, sandboxes, ag
     wait_for(lambda: places("sandbox") == [])
 
 
+def test_a_supervisor_whose_heartbeat_is_gone_is_asked_itself(home, places, sbx, agent):
+    stop_it = "cd $HOME/..; rm -f heartbeat; mkdir heartbeat; touch -d @0 heartbeat"
+    commands = f"init; sleep 1.5; {stop_it}; sleep 8; result"
+    result = run_until_clean(places, **agent("sandbox", commands))
+    assert (result.outcome, result.error) == ("success", None)
+
+
 # The credential
 
 
 def test_the_proxys_credential_is_nowhere_inside(home, places, sandboxes, program, api):
     sandboxes.call("secret", "set", "anthropic", text=SECRET)
     # The brackets keep the command from finding itself.
-    look = "cat /proc/[0-9]*/environ | tr '\\0' '\\n'; grep -rasl --exclude-dir={proc,sys,node_modules} 'INNER[M]OST' /"
+    skip = "--exclude-dir={proc,sys,node_modules}"
+    look = f"cat /proc/[0-9]*/environ | tr '\\0' '\\n'; grep -rasl {skip} 'INNER[M]OST' /"
     result = run_until_clean(
         places, mode="sandbox", setup="printf INNER%s MOST >/tmp/planted", check=f'bash -c "{look}"'
     )
@@ -233,6 +241,15 @@ def test_values_with_quotes_and_line_breaks_arrive(home, places, sandboxes, prog
     result = run_until_clean(places, check='printf %s "$ODD"; printf %s "$TOKEN" | wc -c', **options)
     assert result.check.output == 'it\'s\n"two" $lines `of` \\n8\n'
     assert not (result.folder.inside / "env").exists()
+
+
+def test_a_workspace_may_be_named_by_a_link(home, places, sandboxes, program, agent, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    commands = "init; pwd >where.txt; result"
+    result = run_until_clean(places, workspace=str(tmp_path / "link"), **agent("sandbox", commands))
+    assert result.outcome == "success"
+    assert (tmp_path / "folder" / "where.txt").read_text() == f"{tmp_path}/folder\n"
 
 
 def test_what_can_not_be_held_is_refused_or_told(home, places, sandboxes, program, agent):
