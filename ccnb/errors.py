@@ -55,6 +55,12 @@ class CredentialError(CcnbError):
     exit_code = 4
 
 
+class EnvFileError(CcnbError):
+    """A `.env` file can't be read or written; it is as it was."""
+
+    exit_code = 3
+
+
 class StartError(CcnbError):
     """The place was made but the agent could not be started in it."""
 

@@ -33,6 +33,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 OWNERS = {
     "docker": {"engine"},
     "keyring": {"credentials"},
+    "dotenv": {"credentials"},
     "starlette": {"gateway"},
     "uvicorn": {"gateway"},
     "pandas": {"frames"},

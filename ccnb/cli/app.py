@@ -192,6 +192,24 @@ def modes(*, as_json: o.Json = False) -> int:
     return machine.modes(as_json=as_json)
 
 
+@app.command(
+    rich_help_panel=_MACHINE,
+    epilog=_examples("ccnb token", 'eval "$(ccnb token --export)"', "ccnb token --json"),
+)
+def token(
+    *,
+    token_only: Annotated[bool, typer.Option("--token-only", help="Print its value alone.")] = False,
+    export: Annotated[
+        bool, typer.Option("--export", help="Print a line for a shell that exports it.")
+    ] = False,
+    as_json: o.Json = False,
+) -> int:
+    """Show the token that runs use, and keep it in the .env of the current folder."""
+    from ccnb.cli import token as command
+
+    return command.token(token_only=token_only, export=export, as_json=as_json)
+
+
 @app.command(rich_help_panel=_MACHINE)
 def doctor(*, as_json: o.Json = False) -> int:
     """Show what is ready on this machine, what isn't, why, and what to do."""

@@ -16,6 +16,7 @@ from ccnb.render.runs import (
     verdict,
 )
 from ccnb.render.text import count, duration, harmless, money, one_line, size
+from ccnb.render.token import token_table
 
 __all__ = [
     "Cell",
@@ -40,6 +41,7 @@ __all__ = [
     "status_line",
     "summary",
     "timing_text",
+    "token_table",
     "tool_summary",
     "verdict",
 ]

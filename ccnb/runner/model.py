@@ -34,8 +34,8 @@ def needs_gateway(spec: RunSpec) -> bool:
     return spec.api_source != "live"
 
 
-def check(spec: RunSpec) -> None:
-    """See that the model can be reached, before anything is made.
+def check(spec: RunSpec) -> list[str]:
+    """See that the model can be reached, before anything is made; return what should be known of it.
 
     Raises
     ------
@@ -47,10 +47,10 @@ def check(spec: RunSpec) -> None:
         raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
     if needs_gateway(spec):
         script.load_script(spec.api.partition(":")[2])
-        return
+        return []
     if spec.network == "none":
         raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
-    credentials.find()
+    return credentials.preflight(timeout_s=spec.timeout_s)
 
 
 def open_access(

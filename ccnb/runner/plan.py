@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from ccnb import claude
+from ccnb import claude, credentials
 from ccnb.mode.base import Image, Layout, Mode, Plan
 from ccnb.redact import Secret
 from ccnb.runner.model import Access, needs_gateway
@@ -40,6 +40,7 @@ def environment(spec: RunSpec, layout: Layout, access: Access) -> dict[str, str]
         "HOME": f"{layout.inside}/home",
         "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
         **claude.QUIET,
+        **credentials.IN_THE_PLACE,
         **access.env,
     }
     given = {**access.credential, **spec.env}
