@@ -11,11 +11,17 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ccnb.credentials.token import VARIABLES
 from ccnb.errors import EnvFileError
 from ccnb.redact import Secret
 
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
+
 NAME = ".env"
+_BOM = "\ufeff"
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+=@%-]*")
 """What needs no quotes, for a shell either."""
 
@@ -26,17 +32,22 @@ def read(path: Path) -> dict[str, str]:
     Raises
     ------
     EnvFileError
-        It can't be read, or is no text.
+        It can't be read, is no text, or has a credential in a line that can't be read.
     """
-    return values(_text(path)) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    text = _text(path)
+    found = values(text)
+    for binding in _bindings(text):
+        broken = binding.error and any(name in binding.original.string for name in VARIABLES)
+        if broken and not found.keys() & set(VARIABLES):
+            raise EnvFileError(f"{path}, line {binding.original.line} can't be read; close its quotes")
+    return found
 
 
 def values(text: str) -> dict[str, str]:
     """Return the variables of a file's text, as written: nothing in them is filled in from elsewhere."""
-    from dotenv import dotenv_values
-
-    found = dotenv_values(stream=io.StringIO(text.removeprefix("\ufeff")), interpolate=False)
-    return {name: value for name, value in found.items() if value is not None}
+    return {b.key: b.value for b in _bindings(text) if b.key is not None and b.value is not None}
 
 
 def put(path: Path, name: str, value: Secret) -> bool:
@@ -69,21 +80,25 @@ def updated(text: str, name: str, value: str) -> str:
     """Return a file's text with a variable set: in the line that has it, else in a new last line.
 
     Every other line stays as it is, and so does a comment on that line.
-    """
-    from dotenv.parser import parse_stream
 
-    mark = "\ufeff" if text.startswith("\ufeff") else ""
-    bindings = list(parse_stream(io.StringIO(text.removeprefix(mark))))
+    Raises
+    ------
+    EnvFileError
+        The text is such that no line after it would be read as one.
+    """
+    mark = _BOM if text.startswith(_BOM) else ""
+    bindings = _bindings(text)
     pieces = [binding.original.string for binding in bindings]
     # Of several the last one counts, for a shell as for us.
     places = [number for number, binding in enumerate(bindings) if binding.key == name]
     if places:
         pieces[places[-1]] = _set(pieces[places[-1]], name, value)
-        return mark + "".join(pieces)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    before = "".join(pieces)
-    gap = newline if before and not before.endswith(("\n", "\r")) else ""
-    return f"{mark}{before}{gap}{name}={_quoted(value)}{newline}"
+    else:
+        pieces.append(_new_line("".join(pieces), name, value))
+    after = mark + "".join(pieces)
+    if values(after).get(name) != value:
+        raise EnvFileError(f"{name} can't be set in {NAME}: a quote before it isn't closed; close that")
+    return after
 
 
 def is_ignored(path: Path) -> bool | None:
@@ -119,17 +134,31 @@ def _set(line: str, name: str, value: str) -> str:
     blank, quoted = r"[^\S\r\n]", r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
     match = re.fullmatch(
         rf"(?P<head>\s*(?:export{blank}+)?(?:'{name}'|{name})){blank}*"
-        rf"(?:={blank}*(?:{quoted}|[^\r\n]*?))?"
+        rf"(?:=(?:{blank}*(?:{quoted}|[^\s#][^\r\n]*?)|#[^\r\n]*?)?)?"
         rf"(?P<comment>(?:{blank}+|(?<=['\"]))#[^\r\n]*)?(?P<end>{blank}*(?:\r\n|\n|\r)?)",
         line,
         re.DOTALL,
     )
     if match is None:  # a shape that a later version of the parser knows
-        raise EnvFileError(f"the line of {name} can't be changed; take it out of the file, and try again")
+        raise EnvFileError(f"the line of {name} in {NAME} can't be changed; take it out, and try again")
     comment = match["comment"] or ""
     # With no blank before it, it would be a part of the value.
     gap = " " if comment.startswith("#") else ""
     return f"{match['head']}={_quoted(value)}{gap}{comment}{match['end']}"
+
+
+def _new_line(before: str, name: str, value: str) -> str:
+    """Return a line to add to a text; where the text's last line has no end, it gets one."""
+    newline = "\r\n" if "\r\n" in before else "\n"
+    gap = newline if before and not before.endswith(("\n", "\r")) else ""
+    return f"{gap}{name}={_quoted(value)}{newline}"
+
+
+def _bindings(text: str) -> list[Binding]:
+    """Return the lines of a file's text with what they say; together they are the text."""
+    from dotenv.parser import parse_stream
+
+    return list(parse_stream(io.StringIO(text.removeprefix(_BOM))))
 
 
 def _quoted(value: str) -> str:
