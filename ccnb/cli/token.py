@@ -11,8 +11,10 @@ import typer
 from ccnb import credentials, render
 from ccnb.cli.output import console, print_json, say
 from ccnb.credentials import Credential, env_file
+from ccnb.credentials.login import is_token
 from ccnb.credentials.token import masked
 from ccnb.errors import SpecError
+from ccnb.redact import Secret
 
 
 def token(*, token_only: bool, export: bool, as_json: bool) -> int:
@@ -36,6 +38,7 @@ def token(*, token_only: bool, export: bool, as_json: bool) -> int:
 def _hand_out(found: Credential, *, export: bool) -> None:
     for warning in found.record.warnings:
         say(f"warning: {warning}", stderr=True)
+    credentials.remember(found)
     value = found.value.reveal()
     sys.stdout.write(f"export {found.variable}={shlex.quote(value)}\n" if export else f"{value}\n")
     sys.stdout.flush()
@@ -45,9 +48,10 @@ def _keep(found: Credential, path: Path) -> None:
     """Write the token into `.env`, unless somebody at the terminal wants to keep the one that is there."""
     name, before = found.variable, env_file.read(path).get(found.variable, "")
     changes = before not in ("", found.value.reveal())
-    if changes and not _may_replace(masked(before)):
+    if changes and not _may_replace(before):
         say(f"{path} stays as it is, with another {name}")
     elif env_file.put(path, name, found.value):
+        credentials.remember(found)
         say(f"{path} now has {name}" + (f", in place of {masked(before)}" if changes else ""))
     else:
         say(f"{path} has it already")
@@ -58,8 +62,12 @@ def _keep(found: Credential, path: Path) -> None:
         )
 
 
-def _may_replace(shown: str) -> bool:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+def _may_replace(before: str) -> bool:
+    """Ask whoever sits at the terminal before a token is overwritten that can't be had again."""
+    asked = sys.stdin.isatty() and sys.stdout.isatty()
+    if not asked or not is_token(before) or credentials.recall(Secret(before)):
         return True
-    # A setup-token is shown once, when it is made: what is overwritten here is gone.
-    return typer.confirm(f"{env_file.NAME} holds another token ({shown}). Replace it?", default=False)
+    # A setup-token is shown once, when it is made.
+    return typer.confirm(
+        f"{env_file.NAME} holds another token ({masked(before)}). Replace it?", default=False
+    )

@@ -5,6 +5,7 @@ Claude Code itself out; so nothing is renewed, and what has expired is passed ov
 """
 
 from ccnb.credentials.checks import preflight
+from ccnb.credentials.copies import recall, remember
 from ccnb.credentials.search import find, find_to_keep
 from ccnb.credentials.token import (
     API_KEY,
@@ -25,4 +26,6 @@ __all__ = [
     "find",
     "find_to_keep",
     "preflight",
+    "recall",
+    "remember",
 ]

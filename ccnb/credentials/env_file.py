@@ -183,7 +183,7 @@ def _write(path: Path, text: str) -> None:
     known = path.stat() if path.exists() else None
     if known and not (known.st_mode & stat.S_IWUSR and os.access(path, os.W_OK)):
         # Renaming over it would work, but somebody has said that it stays as it is.
-        raise PermissionError(errno.EACCES, "it is read-only")
+        raise PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)}: it is read-only")
     descriptor, scratch = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:

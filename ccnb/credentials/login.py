@@ -82,11 +82,12 @@ def _record(login: Mapping[str, Any], value: str, source: str, where: str) -> To
         plan=_text(login.get("subscriptionType")),
         scopes=tuple(s for s in scopes if isinstance(s, str)) if isinstance(scopes, list) else (),
         rate_limit_tier=_text(login.get("rateLimitTier")),
-        expires_at=_time(login.get("expiresAt")),
+        expires_at=time_of(login.get("expiresAt")),
     )
 
 
-def _time(milliseconds: Any) -> datetime | None:
+def time_of(milliseconds: Any) -> datetime | None:
+    """Return a time as JavaScript counts it; `None` for what is none."""
     if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
         return None
     try:

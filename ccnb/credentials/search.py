@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from ccnb.credentials import env_file, keychain, login
+from ccnb.credentials import copies, env_file, keychain, login
 from ccnb.credentials.token import (
     API_KEY,
     BEARER,
     KEY,
+    LOGIN,
     OAUTH_TOKEN,
     SETUP_TOKEN,
     VARIABLES,
@@ -102,13 +103,18 @@ def _named(get: Callable[[str], str | None], source: str, place: str = "") -> It
 
 
 def _recognised(found: Credential) -> Credential:
-    """Return a credential with what Claude Code's file knows of it, if it is a copy of the login there."""
-    if found.variable == OAUTH_TOKEN:
-        for other in _login_file():
-            if isinstance(other, Credential) and other.value == found.value:
-                own = found.record
-                return replace(found, record=replace(other.record, source=own.source, where=own.where))
-    return found
+    """Return a credential with what is known of it elsewhere, if it is the copy of a login."""
+    own = found.record
+    if found.variable != OAUTH_TOKEN:
+        return found
+    for other in _login_file():
+        if isinstance(other, Credential) and other.value == found.value:
+            return replace(found, record=replace(other.record, source=own.source, where=own.where))
+    if (known := copies.recall(found.value)) is None:
+        return found
+    expires_at = login.time_of(1000 * known["expires_at_s"])
+    record = replace(own, kind=LOGIN, plan=known.get("plan"), expires_at=expires_at)
+    return replace(found, record=record)
 
 
 def _login_file() -> Found:
