@@ -142,7 +142,8 @@ def _set_beside(chosen: TokenRecord) -> list[str]:
         return []
     billed = ", which is billed by use" if chosen.kind == KEY else ""
     used = f"only the {chosen.kind} in {chosen.where} reaches the agent{billed}"
-    return [f"{' and '.join(others)} is set too, but {used}; unset what isn't meant"]
+    verb = "are" if len(others) > 1 else "is"
+    return [f"{' and '.join(others)} {verb} set too, but {used}; unset what isn't meant"]
 
 
 def _variables_set() -> list[str]:
