@@ -49,7 +49,8 @@ def _keep(found: Credential, path: Path) -> None:
     name, before = found.variable, env_file.read(path).get(found.variable, "")
     changes = before not in ("", found.value.reveal())
     if changes and not _may_replace(before):
-        say(f"{path} stays as it is, with another {name}")
+        used = "" if found.record.source == "environment" else ", which runs in this folder use"
+        say(f"{path} stays as it is, with another {name}{used}")
     elif env_file.put(path, name, found.value):
         credentials.remember(found)
         say(f"{path} now has {name}" + (f", in place of {masked(before)}" if changes else ""))

@@ -34,7 +34,11 @@ def read(path: Path) -> dict[str, str]:
     EnvFileError
         It can't be read, is no text, or has a credential in a line that can't be read.
     """
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return {}
+    except OSError:
+        # Not even the folder can be looked into.
         return {}
     text = _text(path)
     found = values(text)

@@ -30,6 +30,9 @@ Found = Iterable[Credential | str]
 _ENV_PATH = Path(env_file.NAME)
 """In the current folder, whichever that is when one looks."""
 
+_RENEWED = " (`claude` renews it when it is next used)"
+_MENDS = {"keychain": _RENEWED, "file": _RENEWED, ".env": " (`ccnb token` replaces it by a newer one)"}
+
 _KINDS = {OAUTH_TOKEN: SETUP_TOKEN, API_KEY: KEY}
 _NEXT = (
     "run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN, or try without an account: --api script:demo"
@@ -131,8 +134,7 @@ def _login_file() -> Found:
 
 def _expired(record: TokenRecord) -> str:
     when = f"expired {record.expiry}" if record.left_s <= 0 else f"expires {record.expiry}"
-    mend = "; `claude` renews it when it is next used" if record.source in ("keychain", "file") else ""
-    return f"the {record.kind} in {record.where} {when}{mend}"
+    return f"the {record.kind} in {record.where} {when}{_MENDS.get(record.source, '')}"
 
 
 def _set_beside(chosen: TokenRecord) -> list[str]:

@@ -79,7 +79,7 @@ def test_at_a_terminal_another_token_is_overwritten_only_if_one_says_so(terminal
     command.wait_for(".env holds another token (sk-ant-oat01-TOKE…). Replace it?")
     command.press("n\n")
     assert command.end() == 0
-    assert ".env stays as it is" in command.seen
+    assert f".env stays as it is, with another {OAUTH}, which runs in this folder use" in command.seen
     assert (here / ".env").read_text() == f"{OAUTH}={TOKEN}\n"
     command = terminal("token")
     command.wait_for("Replace it?")

@@ -42,6 +42,7 @@ def test_an_expired_copy_is_passed_over(monkeypatch, here, login_file, notes):
     found = credentials.find()
     assert found.value.reveal() == "the-next-token"
     assert f"the login token in {OAUTH} in .env expired" in found.record.warnings[0]
+    assert "`ccnb token` replaces it" in found.record.warnings[0]
 
 
 def test_the_notes_are_private_and_hold_no_token(login_file, notes):

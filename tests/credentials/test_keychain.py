@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keyring
 import pytest
@@ -96,6 +97,15 @@ def test_the_start_of_a_run_asks_once(monkeypatch):
     conftest.keychain_holds(monkeypatch, {SERVICE: {os.environ["USER"]: conftest.login()}})
     for _ in range(3):
         credentials.find()
+    assert len(keyring.get_keyring().asked) == len(login.keychain_items())
+
+
+def test_runs_that_start_at_once_ask_once(monkeypatch):
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR")
+    conftest.keychain_holds(monkeypatch, {SERVICE: {os.environ["USER"]: conftest.login()}})
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: credentials.find(), range(8)))
+    assert {credential.value.reveal() for credential in found} == {conftest.LOGIN}
     assert len(keyring.get_keyring().asked) == len(login.keychain_items())
 
 
