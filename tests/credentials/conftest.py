@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import uuid
 
 import keyring
 import pytest
+from IPython.core.ultratb import VerboseTB
 from keyring.backends import null
 
+from ccnb.errors import CcnbError
 from tests.conftest import hide_credentials
 from tests.doubles.keychains import Holding
 
@@ -52,3 +55,12 @@ def keychain_holds(monkeypatch, items) -> None:
     """Put texts into the keychain: services, in them accounts."""
     keyring.set_keyring(Holding())
     monkeypatch.setenv("KEYCHAIN", json.dumps(items))
+
+
+def verbose_traceback(function):
+    """Return a failure as IPython's `%xmode Verbose` shows it: with the variables of every frame."""
+    try:
+        function()
+    except CcnbError:
+        return VerboseTB(theme_name="nocolor").text(*sys.exc_info())
+    raise AssertionError("it did not fail")

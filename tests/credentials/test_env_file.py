@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from ccnb.credentials import env_file
 from ccnb.errors import EnvFileError
 from ccnb.redact import Secret
+from tests.credentials.conftest import verbose_traceback
 
 NAME = "CLAUDE_CODE_OAUTH_TOKEN"
+OLD = "sk-ant-oat01-OLD-0123456789abcdef"
 NEW = "sk-ant-oat01-NEW-0123456789abcdef"
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name != NAME)
@@ -159,6 +161,16 @@ def test_a_file_that_is_read_only_is_left_alone(tmp_path):
         put(path)
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("A=1\n", 0o400)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_to_write_shows_no_token_with_all_its_variables(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text(f"{NAME}={OLD}\n")
+    path.chmod(0o400)
+    shown = verbose_traceback(lambda: put(path))
+    assert "why = " in shown, "it shows no variables"
+    assert OLD not in shown
+    assert "value=Secret('[redacted]')" in shown.replace(" ", "")
 
 
 def test_a_folder_that_takes_no_file_is_said():

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import sys
 
 import pytest
-from IPython.core.ultratb import VerboseTB
 
 from ccnb import credentials
 from ccnb.credentials.login import keychain_items
-from ccnb.errors import CcnbError, CredentialError
-from tests.credentials.conftest import LOGIN, REFRESH, keychain_holds, login
+from ccnb.errors import CredentialError
+from tests.credentials.conftest import LOGIN, REFRESH, keychain_holds, login, verbose_traceback
 
 OAUTH, KEY = credentials.VARIABLES
 TOKEN = "sk-ant-oat01-TOKEN-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - a dummy
@@ -294,12 +292,3 @@ def test_a_value_is_in_no_repr_pickle_log_or_traceback(monkeypatch, here, login_
     for secret in (LOGIN, REFRESH, TOKEN, API_KEY):
         assert secret not in shown
         assert secret not in caplog.text
-
-
-def verbose_traceback(function):
-    """Return a failure as IPython's `%xmode Verbose` shows it: with the variables of every frame."""
-    try:
-        function()
-    except CcnbError:
-        return VerboseTB(theme_name="nocolor").text(*sys.exc_info())
-    raise AssertionError("it did not fail")
