@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
+from ccnb import network
 from ccnb.errors import SpecError, did_you_mean
 from ccnb.redact import Secret
 
@@ -25,7 +26,6 @@ PERMISSION_MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dont
 """Claude Code's own words (`claude --help`, 2.1)."""
 
 AUTHS = ("env", "gateway", "host", "secret")
-NETWORKS = ("open", "none")
 ISOLATIONS = ("auto", "none")
 API_SOURCES = ("live", "script", "record", "replay")
 
@@ -67,8 +67,9 @@ class RunSpec:
     """`live`, or `script:NAME-or-FILE` for the scripted model."""
     auth: str | None = None
     """How the credential reaches the agent; `None` is the mode's default."""
-    network: str = "open"
-    """`open`, or `none`: no interface but loopback in the place."""
+    network: str | tuple[str, ...] = "open"
+    """`open`; `none`: no interface but loopback in the place; or a list of the only hosts that can be
+    reached, on port 443 unless given: `api.example.org`, `*.example.org`, `host:8443`."""
     setup: str | None = None
     """A shell command that runs in the workspace before the agent."""
     check: str | None = None
@@ -109,6 +110,7 @@ class RunSpec:
         object.__setattr__(self, "env", dict(self.env or {}))
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _absolute(self.workspace))
+        object.__setattr__(self, "network", network.parse(self.network))
         _check(self)
         # Specs that are equal must have one fingerprint, and 60 is written otherwise than 60.0.
         for name in _FLOATS:
@@ -119,6 +121,11 @@ class RunSpec:
     def api_source(self) -> str:
         """Return the word before the colon of `api`."""
         return self.api.partition(":")[0]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that `network` lists; none where it is `open` or `none`."""
+        return self.network if isinstance(self.network, tuple) else ()
 
     @property
     def secrets(self) -> list[Secret]:
@@ -196,7 +203,6 @@ def _check(spec: RunSpec) -> None:
         _positive(name, getattr(spec, name), (int,))
     _one_of("permission_mode", spec.permission_mode, PERMISSION_MODES)
     _one_of("auth", spec.auth, AUTHS)
-    _one_of("network", spec.network, NETWORKS)
     _one_of("isolation", spec.isolation, ISOLATIONS)
     _check_api(spec.api)
     _check_env(spec.env)

@@ -26,6 +26,8 @@ from ccnb.gateway.registration import read_json
 LONGEST_SOCKET_PATH = 104
 """Bytes of a unix socket's path that every system takes (macOS is the narrowest)."""
 
+EGRESS_SOCKET = "egress.sock"
+
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 5.0
 _CONTROL_TIMEOUT_S = 5.0
@@ -57,13 +59,18 @@ class Rendezvous:
 
     @property
     def socket_dir(self) -> Path:
-        """Folder of the API's socket, the only part that places see."""
+        """Folder of the sockets for places, the only part that these see."""
         return self.folder / "s"
 
     @property
     def socket(self) -> Path:
         """The API's socket."""
         return self.socket_dir / "api.sock"
+
+    @property
+    def egress(self) -> Path:
+        """The egress proxy's socket."""
+        return self.socket_dir / EGRESS_SOCKET
 
     @property
     def control(self) -> Path:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Registration:
     """Unix seconds after which the gateway refuses the run."""
     key: str = field(repr=False)
     """The run key: what the agent holds in place of a credential. Secret."""
+    hosts: tuple[str, ...] = ()
+    """What the run may reach through the egress proxy, as in `RunSpec.network`."""
 
     @property
     def is_live(self) -> bool:
@@ -41,7 +44,9 @@ class Registration:
         return time.time() < self.until
 
 
-def register(home: Path, run_id: str, *, api: str, workspace: str, until: float) -> Registration:
+def register(
+    home: Path, run_id: str, *, api: str, workspace: str, until: float, hosts: Sequence[str] = ()
+) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
 
     Call it before `process.ensure`: a gateway ends itself when no run is registered.
@@ -57,7 +62,7 @@ def register(home: Path, run_id: str, *, api: str, workspace: str, until: float)
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
     key = f"sk-ant-api03-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
-    registration = Registration(run_id, api, workspace, until, key)
+    registration = Registration(run_id, api, workspace, until, key, tuple(hosts))
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
@@ -114,9 +119,12 @@ def read_file(path: Path) -> Registration | None:
         return None
     fields = {name: data.get(name) for name in ("run_id", "api", "workspace", "key")}
     until = data.get("until")
-    if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
+    hosts = data.get("hosts", [])
+    texts = [*fields.values(), *hosts] if isinstance(hosts, list) else [None]
+    if not all(isinstance(value, str) for value in texts) or not isinstance(until, int | float):
         return None
-    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()})
+    values = {name: str(value) for name, value in fields.items()}
+    return Registration(until=float(until), hosts=tuple(hosts), **values)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

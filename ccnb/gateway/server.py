@@ -19,6 +19,7 @@ import uvicorn
 from ccnb.errors import GatewayError
 from ccnb.gateway import registration
 from ccnb.gateway.app import create_app
+from ccnb.gateway.egress import Egress
 from ccnb.gateway.process import Rendezvous, answers, locked, meeting, try_lock
 from ccnb.gateway.registration import read_json, write_private
 
@@ -67,6 +68,7 @@ class Gateway:
         self._files = files
         self._idle_s = idle_s
         self._app = create_app(files.home)
+        self._egress = Egress(files.home)
         self._servers: list[_Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._ports: dict[str, int] = {}
@@ -81,6 +83,7 @@ class Gateway:
             loop.add_signal_handler(number, self._ending.set)
         await self._serve_on(_bind_unix(self._files.socket, self._files.folder, 0o666))
         self._inode = self._files.socket.stat().st_ino
+        egress = await self._egress.start(_bind_unix(self._files.egress, self._files.folder, 0o666))
         control = await asyncio.start_unix_server(
             self._control, sock=_bind_unix(self._files.control, self._files.folder, 0o600)
         )
@@ -92,16 +95,19 @@ class Gateway:
         idle = asyncio.create_task(self._end_when_idle())
         await self._ending.wait()
         idle.cancel()
-        await self._shut(control)
+        await self._shut(control, egress)
 
-    async def _shut(self, control: asyncio.Server) -> None:
+    async def _shut(self, *helpers: asyncio.Server) -> None:
         # By name first: from here on a client finds no gateway and starts the next one.
         if self._owns_socket():
             self._files.socket.unlink()
+            self._files.egress.unlink(missing_ok=True)
             self._files.control.unlink(missing_ok=True)
-        control.close()
+        for helper in helpers:
+            helper.close()
         for server in self._servers:
             server.should_exit = True
+        await self._egress.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_on(self, listener: socket.socket) -> None:
@@ -171,6 +177,7 @@ class Gateway:
                 if self._is_needed():
                     aside.rename(self._files.socket)
                     return False
+                self._files.egress.unlink(missing_ok=True)
                 self._files.control.unlink(missing_ok=True)
                 aside.unlink()
                 self._files.state.unlink(missing_ok=True)

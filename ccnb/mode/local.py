@@ -75,10 +75,10 @@ class LocalMode:
                 f"mode local has no wall here ({wall}), so a real model isn't let loose; "
                 "use docker or podman, or say isolation='none' to run it in a plain process"
             )
-        if not isolated and spec.network == "none":
+        if not isolated and spec.network != "open":
             raise ModeUnavailableError(
-                f"network 'none' can't be held for a plain process ({wall or 'isolation is none'}); "
-                "use docker or podman"
+                f"network {spec.network!r} can't be held for a plain process "
+                f"({wall or 'isolation is none'}); use docker or podman"
             )
         ignored = [name for name in ("memory_mb", "cpus") if getattr(spec, name) is not None]
         return Image(

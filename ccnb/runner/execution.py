@@ -57,6 +57,7 @@ class Execution:
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._hidden = self._folder.read_private("secrets") or {}
+        self._recorder.redactor = Redactor(self._hidden.values())
         self._looking = row.progress.attempted
         """Whether an earlier process may have made a place that has not been found yet."""
         self._last_step = "check" if self._spec.check else "agent"
@@ -209,7 +210,7 @@ class Execution:
             archive=self._progress.archive,
             lifetime_s=plans.lifetime_s(spec),
         )
-        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()}
+        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
         plans.lay_out(self._folder, spec, self._workspace)
         return plans.make_plan(
@@ -273,6 +274,11 @@ class Execution:
             The engine has mounted folders of the same names from another machine.
         StartError
         """
+        if "relay" in follower.steps and "started" not in follower.steps:
+            raise StartError(
+                "neither the claude program nor node could start the relay to the egress proxy in this image "
+                f"({self._recorder.last_line('relay.err')}); use an image with node, or network='open'"
+            )
         workspace = follower.steps.done.get("workspace")
         if workspace is not None and workspace.reason == "readonly":
             raise StartError(f"the agent can't write in {self._workspace}; change its permissions")

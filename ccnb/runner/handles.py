@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from ccnb import _loop
 from ccnb.errors import AgentError, CcnbError
-from ccnb.results import Event, RunRecord
+from ccnb.gateway import network_log
+from ccnb.results import Connection, Event, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
@@ -66,9 +67,9 @@ class RunResult(RunRecord):
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     @property
-    def network(self) -> list[dict[str, Any]]:
-        """Return what the egress proxy allowed and refused; empty where none was asked for."""
-        return []
+    def network(self) -> tuple[Connection, ...]:
+        """Return what the egress proxy allowed and refused, in its order; empty where it had no part."""
+        return network_log.read(self.folder.path)
 
     def raise_for_error(self) -> RunResult:
         """Return the result itself if the run ended well.

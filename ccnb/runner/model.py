@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccnb import credentials
@@ -15,6 +15,7 @@ from ccnb.gateway import process as gateway
 from ccnb.gateway import registration, script
 from ccnb.mode.base import Image, Layout
 from ccnb.redact import Secret
+from ccnb.runner import egress
 from ccnb.spec import RunSpec
 from ccnb.store import Store
 
@@ -26,7 +27,9 @@ class Access:
     credential: dict[str, Secret]
     env: dict[str, str]
     socket_folder: Path | None = None
-    """The folder of the gateway's socket, to be seen in the place."""
+    """The folder of the gateway's sockets, to be seen in the place."""
+    hidden: dict[str, str] = field(default_factory=dict, repr=False)
+    """More that must not show: parts of `env`, each with a name."""
 
 
 def needs_gateway(spec: RunSpec) -> bool:
@@ -48,8 +51,12 @@ def check(spec: RunSpec) -> list[str]:
     if needs_gateway(spec):
         script.load_script(spec.api.partition(":")[2])
         return []
-    if spec.network == "none":
-        raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
+    if spec.network != "open":
+        kind = "a list of hosts" if spec.hosts else "network 'none'"
+        raise SpecError(
+            f"{kind} needs the credential to stay outside, and the model to be asked through the gateway; "
+            "use auth='gateway', or api='script:NAME'"
+        )
     return credentials.preflight(timeout_s=spec.timeout_s)
 
 
@@ -73,7 +80,12 @@ def open_access(
         found = credentials.find()
         return Access({found.variable: found.value}, {})
     leave = registration.register(
-        store.home, run_id, api=spec.api, workspace=layout.workspace, until=time.time() + lifetime_s
+        store.home,
+        run_id,
+        api=spec.api,
+        workspace=layout.workspace,
+        until=time.time() + lifetime_s,
+        hosts=spec.hosts,
     )
     key = {"ANTHROPIC_API_KEY": Secret(leave.key)}
     if archive or image.api_by_tcp:
@@ -81,7 +93,10 @@ def open_access(
     path = gateway.meeting(store.home).socket
     # A place without a path of its own for it (a plain process) sees the socket where it is.
     env = {"ANTHROPIC_UNIX_SOCKET": layout.api_socket or str(path), "ANTHROPIC_BASE_URL": "http://localhost"}
-    return Access(key, env, path.parent)
+    if not spec.hosts:
+        return Access(key, env, path.parent)
+    env |= egress.environment(leave, layout.api_socket)
+    return Access(key, env, path.parent, egress.secrets(leave))
 
 
 def serve(spec: RunSpec, store: Store) -> None:
@@ -106,10 +121,10 @@ def source_digest(spec: RunSpec) -> str | None:
 
 def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     """Return the gateway's address for a place that can't see a socket of this machine."""
-    if spec.network == "none":
+    if spec.network != "open":
         raise SpecError(
-            "network 'none' can't be held here: this engine can't see the gateway's socket; "
-            "use network='open'"
+            f"network {spec.network!r} can't be held here: this engine is in a virtual machine or elsewhere, "
+            "and can't see the gateway's socket; use network='open', or an engine of this machine's own"
         )
     own = _own_address()
     bind, name = image.api_by_tcp or (own, own)

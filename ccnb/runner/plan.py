@@ -18,7 +18,10 @@ from ccnb.store import RunFolder, Store
 
 _SCRIPTED_TOOLS = ("Bash", "Edit", "Read", "Write")
 
-_WRITTEN_THERE = ("steps", "out", "err", "setup.out", "check.out", "reason", "stop", "enough", "heartbeat")
+_WRITTEN_THERE = (
+    *("steps", "out", "err", "setup.out", "check.out", "reason", "stop", "enough", "heartbeat"),
+    *("relay.ready", "relay.failed", "relay.err"),
+)
 
 _KEPT_FOR_US_S = 0
 """How long a place lingers after its end when all that it made lies on this machine already."""
@@ -62,7 +65,8 @@ def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
     inside = folder.inside
     for name in ("home", "config"):
         (inside / name).mkdir(exist_ok=True, mode=0o700)
-    (inside / "supervisor.sh").write_bytes(files("ccnb").joinpath("data", "supervisor.sh").read_bytes())
+    for name in ("supervisor.sh", *(["relay.mjs"] if spec.hosts else [])):
+        (inside / name).write_bytes(files("ccnb").joinpath("data", name).read_bytes())
     for name in _WRITTEN_THERE:
         # Left by a try in a place that did not see these folders.
         (inside / name).unlink(missing_ok=True)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ccnb.errors import CcnbError
+from ccnb.gateway import network_log
 from ccnb.redact import Redactor
-from ccnb.results import CheckResult, ErrorInfo, FileChange, RunRecord
+from ccnb.results import CheckResult, ErrorInfo, FileChange, NetworkUse, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
@@ -123,6 +124,7 @@ class Recorder:
             session_id=tally.session_id,
             num_turns=int(raw.get("num_turns") or 0),
             total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
+            network_use=self._network_use(),
             denials=tuple(tally.denials),
             warnings=tuple(self.progress.warnings),
             conditions=dict(self.progress.conditions),
@@ -144,6 +146,16 @@ class Recorder:
                 self.warn("the check did not come to an end")
             return None
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
+
+    def _network_use(self) -> NetworkUse | None:
+        if not self.spec.hosts:
+            return None
+        network_log.redact(self.folder.path, self.redactor)
+        return NetworkUse.of(network_log.read(self.folder.path))
+
+    def last_line(self, name: str) -> str:
+        """Return the last line of a file that was written in the place."""
+        return self._end_of(name).strip().rpartition("\n")[2] or "it said nothing"
 
     def _end_of(self, name: str) -> str:
         # The first bytes are read for the redactor alone: a cut must not leave it half a secret.
