@@ -48,7 +48,14 @@ Api = Annotated[
     str, _option(_WHERE, "live, or script:NAME-or-FILE for the scripted model.", "--api", metavar="SOURCE")
 ]
 Network = Annotated[
-    str | None, _option(_WHERE, "open, or none: no way out of the place.", "--network", metavar="open|none")
+    list[str] | None,
+    _option(
+        _WHERE,
+        "open; none: no way out of the place; or the only hosts that can be reached, such as "
+        "api.example.org, *.example.org or host:8443. Repeat it for more.",
+        "--network",
+        metavar="open|none|HOST[,HOST...]",
+    ),
 ]
 Image = Annotated[str | None, _option(_WHERE, "A container image instead of the project's own.", "--image")]
 Isolation = Annotated[

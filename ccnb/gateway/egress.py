@@ -120,9 +120,7 @@ class Egress:
     async def _answer(self, client: Client, request: h11.Request) -> None:
         run = caller(self._home, _header(request, b"proxy-authorization"))
         if run is None:
-            text = (
-                "ccnb: the proxy of this place needs its run's own secret; it is in the variable HTTPS_PROXY"
-            )
+            text = "ccnb: this proxy needs the secret of the run, which is in the variable HTTPS_PROXY"
             raise RefusedError(407, text, "")
         host, port = _target(request)
         entry = Entry(self._home / "runs" / run.run_id, host, port)

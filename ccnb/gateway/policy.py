@@ -21,6 +21,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """Addresses that stand for IPv4 ones behind a translator (RFC 6052)."""
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+"""Given up long ago (RFC 3879), and so no longer told apart by `is_global`."""
 
 
 def secret_of(run: Registration) -> str:
@@ -88,7 +90,7 @@ def is_public(text: str, own: frozenset[str] = frozenset()) -> bool:
         address = _innermost(ipaddress.ip_address(text))
     except ValueError:
         return False
-    special = address.is_multicast or address.is_reserved or address.is_unspecified
+    special = address.is_multicast or address.is_reserved or address in _SITE_LOCAL
     return address.is_global and not special and str(address) not in own
 
 
