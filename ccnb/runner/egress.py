@@ -24,8 +24,6 @@ def environment(run: Registration, api_socket: str) -> dict[str, str]:
     # Loopback is the place's own, but for the name of it by which the caller's is listed.
     listed = {rule.host for rule in network.rules(run.hosts)}
     env |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(h for h in _LOOPBACK if h not in listed))
-    # Node's own fetch takes no notice of these variables unless it is told to (22.21, 24).
-    env["NODE_USE_ENV_PROXY"] = "1"
     env["CCNB_RELAY"] = f"{PORT} {PurePosixPath(api_socket).with_name(EGRESS_SOCKET)}"
     return env
 
