@@ -160,12 +160,15 @@ def show(
     events: Annotated[bool, typer.Option("--events", help="The events as JSON lines.")] = False,
     patch: Annotated[bool, typer.Option("--patch", help="What it changed, as a patch.")] = False,
     files: Annotated[bool, typer.Option("--files", help="The files it changed.")] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="What its list of hosts allowed and refused.")
+    ] = False,
     as_json: o.Json = False,
 ) -> int:
     """Show a run: its conversation, its result, its time by phase."""
     from ccnb.cli import kept
 
-    return kept.show(run_id, events=events, patch=patch, files=files, as_json=as_json)
+    return kept.show(run_id, events=events, patch=patch, files=files, network=network, as_json=as_json)
 
 
 @app.command(rich_help_panel=_KEPT)

@@ -33,7 +33,7 @@ CONNECT_S = 15.0
 MOST_TUNNELS = 256
 """Of one run at once."""
 _MOST_WAITING = 256
-_MOST_FILES = 16_384
+_MOST_FILES = 8_192
 _RESOLVERS = 32
 
 log = logging.getLogger("ccnb.gateway")
@@ -71,9 +71,7 @@ class Egress:
 
     async def start(self, listener: socket.socket) -> asyncio.Server:
         """Serve on a unix socket."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        _raise_file_limit()
         return await asyncio.start_unix_server(self._accept, sock=listener, limit=CHUNK)
 
     async def close(self) -> None:
@@ -181,6 +179,14 @@ class Egress:
         finally:
             tunnel.close()
             entry.closed(tunnel.bytes_up, tunnel.bytes_down)
+
+
+def _raise_file_limit() -> None:
+    """Make room for many tunnels, two files each, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 async def _head(client: Client) -> h11.Request:

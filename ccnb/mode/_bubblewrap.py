@@ -64,8 +64,7 @@ def version() -> str:
 def argv(plan: Plan) -> list[str]:
     """Return the command of a run behind the wall. Its environment is not in it: that is inherited."""
     layout = plan.layout
-    network = plan.spec.network == "open" and plan.api_folder is None
-    command = ["bwrap", *_namespaces(network=network), *_system()]
+    command = ["bwrap", *_namespaces(network=plan.spec.network == "open"), *_system()]
     command += ["--bind", str(plan.folder.inside), layout.inside]
     command += ["--bind", str(plan.workspace), layout.workspace]
     command += ["--ro-bind", plan.image.reference, "/opt/ccnb/claude"]

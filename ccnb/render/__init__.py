@@ -3,6 +3,7 @@
 from ccnb.render.events import event_lines, retry_text, tool_summary
 from ccnb.render.grid import Cell, Grid
 from ccnb.render.machine import doctor_table, facts_table, readiness_table
+from ccnb.render.network import network_table
 from ccnb.render.runs import (
     ListedRun,
     comparison,
@@ -32,6 +33,7 @@ __all__ = [
     "files_table",
     "harmless",
     "money",
+    "network_table",
     "one_line",
     "phase_bar",
     "readiness_table",

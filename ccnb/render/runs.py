@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from rich.text import Text
 
 from ccnb.render.grid import Cell, Grid
+from ccnb.render.network import network_text
 from ccnb.render.text import count, duration, money, one_line, size
-from ccnb.results import PHASES, CheckResult, FileChange, NetworkUse, RunRecord, Timings
+from ccnb.results import PHASES, CheckResult, FileChange, RunRecord, Timings
 
 _BAR = "█"
 _STYLES = {"success": "green", "cancelled": "yellow", "running": "cyan"}
@@ -82,7 +83,7 @@ def summary(record: RunRecord, *, kept_in: str, answer: bool = True) -> Grid:
         ("time", timing_text(record.timings)),
         ("model", _model_text(record)),
     ]
-    rows += [("network", _network_text(record.network_use))] if record.network_use else []
+    rows += [("network", network_text(record.network_use))] if record.network_use else []
     rows += [("denied", Cell(", ".join(record.denials), "yellow"))] if record.denials else []
     rows += [("warning", Cell(text, "yellow")) for text in record.warnings]
     rows.append(("kept in", kept_in))
@@ -212,14 +213,6 @@ def _model_text(record: RunRecord) -> str:
     model = record.conditions.get("model") or record.spec.model or "model unknown"
     counted = f"{count(usage.total_tokens - usage.output_tokens)} tokens in, {count(usage.output_tokens)} out"
     return f"{one_line(str(model))}: {record.num_turns} turns, {counted}, {money(record.total_cost_usd)}"
-
-
-def _network_text(use: NetworkUse) -> str | Cell:
-    allowed = f"{use.allowed} connection{'' if use.allowed == 1 else 's'} allowed"
-    if not use.refused:
-        return allowed
-    hosts = ", ".join(one_line(host, 80) for host in use.refused_hosts)
-    return Cell(f"{allowed}, {use.refused} refused: {hosts}", "yellow")
 
 
 def _file_names(files: Sequence[FileChange], most: int = _MOST_FILES) -> list[str]:

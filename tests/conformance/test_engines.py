@@ -385,3 +385,23 @@ def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_
     result = handle.result()
     assert (result.outcome, result.error.kind) == ("lost", "place_lost")
     assert AGENT_IMAGE in result.conditions["image"]
+
+
+@pytest.mark.needs("root", "unshare")
+@pytest.mark.parametrize("network", ["none", ["a.example"]])
+def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_socket(
+    home, engine_mode, network
+):
+    hidden = home / "hidden"
+    hidden.mkdir()
+    options = {"mode": engine_mode, "api": "script:demo", "network": network}
+    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "can't be held here: this engine" in last
+    assert last.endswith("use network='open', or an engine of this machine's own")

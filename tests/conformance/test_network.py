@@ -155,6 +155,14 @@ def test_there_is_no_other_way_out(home, places, mode, agent, tls, tools):
     assert result.network == ()
 
 
+def test_an_open_network_is_open(home, places, mode, agent):
+    check = "tail -n +3 /proc/net/dev | cut -d: -f1; env"
+    result = run_until_clean(places, network="open", check=check, **agent(mode, "init; result"))
+    assert set(result.check.output.split()) & {"eth0", "docker0"} or mode == "local"
+    assert "proxy" not in result.check.output.lower()
+    assert result.network_use is None
+
+
 @pytest.mark.needs("perl")
 def test_the_ways_out_that_are_tried_are_open_from_here(tmp_path):
     """Else the test above would hold nothing."""
