@@ -32,6 +32,7 @@ HEAD_S = 10.0
 CONNECT_S = 15.0
 MOST_TUNNELS = 256
 """Of one run at once."""
+_BACKLOG = 512
 _MOST_WAITING = 256
 _MOST_FILES = 8_192
 _RESOLVERS = 32
@@ -72,7 +73,7 @@ class Egress:
     async def start(self, listener: socket.socket) -> asyncio.Server:
         """Serve on a unix socket."""
         _raise_file_limit()
-        return await asyncio.start_unix_server(self._accept, sock=listener, limit=CHUNK)
+        return await asyncio.start_unix_server(self._accept, sock=listener, limit=CHUNK, backlog=_BACKLOG)
 
     async def close(self) -> None:
         """End all tunnels."""

@@ -18,14 +18,22 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Tunnel:
     """Two directions, and one silence for both. A chunk each is all that is held, so memory stays flat."""
 
-    def __init__(self, client: Streams, upstream: Streams) -> None:
+    def __init__(
+        self,
+        client: Streams,
+        upstream: Streams,
+        *,
+        idle_s: float = IDLE_S,
+        half_closed_s: float = HALF_CLOSED_S,
+    ) -> None:
         self.bytes_up = 0
         self.bytes_down = 0
         self._client = client
         self._upstream = upstream
         self._is_whole = False
         """Whether both directions have come to their own end."""
-        self._silence_s = IDLE_S
+        self._silence_s = idle_s
+        self._half_closed_s = half_closed_s
 
     async def run(self, early: bytes = b"") -> None:
         """Pass bytes on until the end, beginning with what the client has sent already."""
@@ -70,7 +78,7 @@ class Tunnel:
             yield len(chunk)
             self._heard(silence)
         writer.write_eof()
-        self._silence_s = HALF_CLOSED_S
+        self._silence_s = self._half_closed_s
         self._heard(silence)
 
     def _heard(self, silence: asyncio.Timeout) -> None:
