@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import h11
 
@@ -203,14 +203,14 @@ async def _head(client: Client) -> h11.Request:
 
 
 def _target(request: h11.Request) -> tuple[str, int]:
-    """Return the host and port that are asked for; of a plain request, those of its URL."""
-    target = request.target.decode("ascii")
-    try:
-        parts = urlsplit(f"//{target}" if request.method == b"CONNECT" else target)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = target, None
-    return host[:255], port or (network.HTTPS_PORT if request.method == b"CONNECT" else 80)
+    """Return the host and port that are asked for, as they are spelled; of a plain request, its URL's."""
+    authority, default = request.target.decode("ascii"), network.HTTPS_PORT
+    if request.method != b"CONNECT":
+        authority, default = authority.partition("://")[2].partition("/")[0].rpartition("@")[2], 80
+    host, colon, port = authority.rpartition(":")
+    if not colon or not re.fullmatch(r"\d{1,5}", port):
+        host, port = authority, str(default)
+    return host.removeprefix("[").removesuffix("]")[:255], int(port)
 
 
 def _header(request: h11.Request, name: bytes) -> str:

