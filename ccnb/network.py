@@ -64,6 +64,11 @@ def parse(value: Any) -> str | tuple[str, ...]:
     return tuple(str(rule) for rule in sorted(set(rules(value))))
 
 
+def shown(policy: str | tuple[str, ...]) -> str:
+    """Return a policy as a person writes it."""
+    return repr(list(policy) if isinstance(policy, tuple) else policy)
+
+
 def rules(entries: Iterable[Any]) -> list[Rule]:
     """Return the rules that entries stand for.
 

@@ -252,7 +252,7 @@ def _established(http: h11.Connection) -> bytes:
 
 async def _refuse(client: Client, refused: RefusedError) -> None:
     """Answer with the sentence, in the status line too: that is what most programs show."""
-    body = f"{refused.args[0]}\n".encode()
+    body = f"{refused.text}\n".encode()
     headers = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),

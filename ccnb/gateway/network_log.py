@@ -35,7 +35,8 @@ class Entry:
 
     def refused(self, reason: str) -> None:
         """Write down that it was not let through."""
-        self._write(self._first(allowed=False, reason=reason) | self._last(0, 0))
+        if not is_full(self._folder):
+            self._write(self._first(allowed=False, reason=reason) | self._last(0, 0))
 
     def failed(self, reason: str) -> None:
         """Write down that it was let through, and came to nothing."""
@@ -58,8 +59,6 @@ class Entry:
         return {"bytes_up": bytes_up, "bytes_down": bytes_down, "duration_s": duration_s}
 
     def _write(self, line: dict[str, Any]) -> None:
-        if is_full(self._folder):
-            return
         fd = os.open(self._folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # One write of one line: two gateways' lines never mix.

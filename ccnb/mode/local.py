@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from ccnb import claude
+from ccnb import claude, network
 from ccnb.errors import CcnbError, ModeUnavailableError, StartError
 from ccnb.mode import _bubblewrap, _files
 from ccnb.mode.base import Exit, Image, Layout, Place, PlaceState, Plan, Readiness, Say
@@ -77,7 +77,7 @@ class LocalMode:
             )
         if not isolated and spec.network != "open":
             raise ModeUnavailableError(
-                f"network {spec.network!r} can't be held for a plain process "
+                f"network {network.shown(spec.network)} can't be held for a plain process "
                 f"({wall or 'isolation is none'}); use docker or podman"
             )
         ignored = [name for name in ("memory_mb", "cpus") if getattr(spec, name) is not None]

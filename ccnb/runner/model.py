@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccnb import credentials
+from ccnb import credentials, network
 from ccnb.errors import SpecError
 from ccnb.gateway import process as gateway
 from ccnb.gateway import registration, script
@@ -52,10 +52,9 @@ def check(spec: RunSpec) -> list[str]:
         script.load_script(spec.api.partition(":")[2])
         return []
     if spec.network != "open":
-        kind = "a list of hosts" if spec.hosts else "network 'none'"
         raise SpecError(
-            f"{kind} needs the credential to stay outside, and the model to be asked through the gateway; "
-            "use auth='gateway', or api='script:NAME'"
+            f"network {network.shown(spec.network)} leaves no way to the model but the gateway, which "
+            "auth='env' doesn't take; use auth='gateway', or api='script:NAME'"
         )
     return credentials.preflight(timeout_s=spec.timeout_s)
 
@@ -123,8 +122,8 @@ def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     """Return the gateway's address for a place that can't see a socket of this machine."""
     if spec.network != "open":
         raise SpecError(
-            f"network {spec.network!r} can't be held here: this engine is in a virtual machine or elsewhere, "
-            "and can't see the gateway's socket; use network='open', or an engine of this machine's own"
+            f"network {network.shown(spec.network)} can't be held here: this engine, in a virtual machine or "
+            "elsewhere, can't see the gateway's socket; use network='open', or an engine of this machine's own"
         )
     own = _own_address()
     bind, name = image.api_by_tcp or (own, own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import io
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.needs("openssl")
 
 GET = "node /workspace/get.mjs"
 TUNNELS = 50
+WITHOUT_NODE = "localhost/ccnb-test-without-node:1"
 KILL_RELAY = """for process in /proc/[0-9]*; do
     case $(tr '\\0' ' ' <$process/cmdline) in node*/relay.mjs*) kill -9 ${process#/proc/} ;; esac
 done 2>/dev/null"""
@@ -294,6 +296,17 @@ def test_in_an_image_without_node_the_agent_itself_is_the_relay(home, places, tl
     assert "hello" in result.check.output
     assert "403 ccnb: network policy of this run doesn't allow example.org:443" in result.check.output
     assert [c.allowed for c in result.network] == [True, False]
+
+
+@pytest.mark.needs("docker")
+def test_where_nothing_can_be_the_relay_the_run_says_so(home, places, agent):
+    options = agent("docker", "init; result")
+    recipe = io.BytesIO(f"FROM {options['image']}\nRUN rm /usr/local/bin/node\n".encode())
+    list(connect("docker").api.build(fileobj=recipe, tag=WITHOUT_NODE, rm=True))
+    with pytest.raises(ccnb.CcnbError, match="could start the relay to the egress proxy in this image"):
+        ccnb.run("Do it", network=["a.example"], **options | {"image": WITHOUT_NODE})
+    assert ccnb.run("Do it", **options | {"image": WITHOUT_NODE}).outcome == "success"
+    wait_for(lambda: places("docker") == [])
 
 
 def test_many_tunnels_at_once_and_much_through_one(home, places, mode, agent, tls, tools):
