@@ -123,7 +123,7 @@ def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     if spec.network != "open":
         raise SpecError(
             f"network {network.shown(spec.network)} can't be held here: this engine, in a virtual machine or "
-            "elsewhere, can't see the gateway's socket; use network='open', or an engine of this machine's own"
+            "elsewhere, can't see the gateway's socket; use network='open', or an engine of this machine"
         )
     own = _own_address()
     bind, name = image.api_by_tcp or (own, own)
