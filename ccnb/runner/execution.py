@@ -352,10 +352,11 @@ class Execution:
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""
-        with suppress(CcnbError):
+        # Whatever else fails now is not what the caller should hear of.
+        with suppress(Exception):
             place = await self._find_place()
             if place is not None:
-                with suppress(CcnbError):
+                with suppress(Exception):
                     await self._mode.files_out(place, self._folder, self._workspace)
                 await self._remove(place)
         with suppress(OSError):

@@ -157,10 +157,10 @@ def test_there_is_no_other_way_out(home, places, mode, agent, tls, tools):
     assert result.network == ()
 
 
-def test_an_open_network_is_open(home, places, mode, agent):
+def test_an_open_network_is_the_engines_and_no_machines_for_a_script(home, places, mode, agent):
     check = "tail -n +3 /proc/net/dev | cut -d: -f1; env"
     result = run_until_clean(places, network="open", check=check, **agent(mode, "init; result"))
-    assert set(result.check.output.split()) & {"eth0", "docker0"} or mode == "local"
+    assert ("eth0" in result.check.output.split()) == (mode != "local")
     assert "proxy" not in result.check.output.lower()
     assert result.network_use is None
 
