@@ -64,9 +64,15 @@ class RunSpec:
     copy: bool = False
     """Work on a copy of the workspace; the changes come back with `RunResult.apply`."""
     api: str = "live"
-    """`live`, or `script:NAME-or-FILE` for the scripted model."""
+    """`live`, `script:NAME-or-FILE` for the scripted model, `record:FILE` or `replay:FILE` for a cassette."""
     auth: str | None = None
-    """How the credential reaches the agent; `None` is the mode's default."""
+    """How the credential reaches the API: `env` puts it in the place's environment; with `gateway` the place
+    has a stand-in, and the gateway puts the credential on outside of it.
+
+    `None` is `gateway` for an API key, and for every recording. For a subscription's token it is `env`: the
+    vendor's terms keep such a token to Claude Code itself, so whether another program may add it to Claude
+    Code's own, unchanged requests is for its owner to say, by `auth="gateway"`.
+    """
     network: str = "open"
     """`open`, or `none`: no interface but loopback in the place."""
     setup: str | None = None

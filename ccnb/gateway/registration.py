@@ -18,7 +18,9 @@ VERSION = 1
 FILE = "gateway.json"
 
 _RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_KEY = re.compile(rf"sk-ant-api03-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
+_KEY = re.compile(rf"sk-ant-(?:api03|oat01)-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
+_SHAPES = {"ANTHROPIC_API_KEY": "api03", "CLAUDE_CODE_OAUTH_TOKEN": "oat01"}
+"""How the vendor's credentials begin, by the variable that holds them."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Registration:
 
     run_id: str
     api: str
-    """Where answers come from, such as `script:demo` or `script:/path/file.yaml`."""
+    """Where answers come from: `live`, or such as `script:demo` or `script:/path/file.yaml`."""
     workspace: str
     """The workspace's path as the place sees it."""
     until: float
     """Unix seconds after which the gateway refuses the run."""
     key: str = field(repr=False)
     """The run key: what the agent holds in place of a credential. Secret."""
+    variable: str = "ANTHROPIC_API_KEY"
+    """Where the agent has the key: it works otherwise with a token than with an API key."""
 
     @property
     def is_live(self) -> bool:
@@ -41,8 +45,18 @@ class Registration:
         return time.time() < self.until
 
 
-def register(home: Path, run_id: str, *, api: str, workspace: str, until: float) -> Registration:
+def register(
+    home: Path,
+    run_id: str,
+    *,
+    api: str,
+    workspace: str,
+    until: float,
+    variable: str = "ANTHROPIC_API_KEY",
+) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
+
+    The key is of the same kind as the credential that it stands for: `variable` says which.
 
     Call it before `process.ensure`: a gateway ends itself when no run is registered.
 
@@ -56,8 +70,8 @@ def register(home: Path, run_id: str, *, api: str, workspace: str, until: float)
     if not re.fullmatch(_RUN_ID, run_id):
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
-    key = f"sk-ant-api03-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
-    registration = Registration(run_id, api, workspace, until, key)
+    key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
+    registration = Registration(run_id, api, workspace, until, key, variable)
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
@@ -96,7 +110,7 @@ def split_api(api: str) -> tuple[str, str]:
         The gateway can't answer from such a source.
     """
     kind, _, rest = api.partition(":")
-    if kind != "script" or not rest:
+    if api != "live" and (kind != "script" or not rest):
         raise SpecError(f"the gateway can't answer api='{api}'; use 'script:NAME' or 'script:FILE.yaml'")
     return kind, rest
 
@@ -116,7 +130,9 @@ def read_file(path: Path) -> Registration | None:
     until = data.get("until")
     if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
         return None
-    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()})
+    variable = str(data.get("variable", "ANTHROPIC_API_KEY"))
+    texts = {name: str(value) for name, value in fields.items()}
+    return Registration(until=float(until), variable=variable, **texts)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -153,6 +169,8 @@ def _checked(api: str) -> str:
     # Imported here: reading YAML costs more than the rest of this module, and only this call needs it.
     from ccnb.gateway.script import is_shipped_name, load_script
 
-    _, name = split_api(api)
+    kind, name = split_api(api)
+    if kind != "script":
+        return api
     load_script(name)
     return api if is_shipped_name(name) else f"script:{Path(name).expanduser().absolute()}"

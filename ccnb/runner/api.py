@@ -105,7 +105,7 @@ def start(
     """
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
-    models.check(spec)
+    spec = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)

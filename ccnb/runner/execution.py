@@ -31,6 +31,7 @@ from ccnb.store import Store
 
 T = TypeVar("T")
 
+_SERVE_EVERY_S = 3.0
 _REMOVAL_PAUSES_S = (0.3, 1.0)
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
@@ -140,7 +141,7 @@ class Execution:
         plan = await _whole(asyncio.to_thread(self._plan, image))
         self._progress.attempted = True
         self._save("starting")
-        serving = asyncio.to_thread(models.serve, self._spec, self._store)
+        serving = asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         creating = asyncio.ensure_future(self._create(plan))
         await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
         place = creating.result()
@@ -210,11 +211,27 @@ class Execution:
     # While it runs
 
     async def _follow(self, place: Place) -> RunResult:
-        # One who attaches may find the gateway gone with a machine's restart.
+        # One who attaches may find the gateway gone with a machine's restart; and it may die at any time.
+        await self._serve()
+        serving = asyncio.create_task(self._keep_serving())
         try:
-            await asyncio.to_thread(models.serve, self._spec, self._store)
+            return await self._follow_to_its_end(place)
+        finally:
+            serving.cancel()
+
+    async def _keep_serving(self) -> None:
+        """See now and then that the gateway is there: the agent asks again for a few minutes."""
+        while models.needs_gateway(self._spec):
+            await asyncio.sleep(_SERVE_EVERY_S)
+            await self._serve()
+
+    async def _serve(self) -> None:
+        try:
+            await asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         except CcnbError as failure:
             self._recorder.warn(f"the gateway doesn't serve: {failure}")
+
+    async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
         make = partial(
             Follower,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccnb import credentials
+from ccnb.credentials import Credential
 from ccnb.errors import SpecError
 from ccnb.gateway import process as gateway
 from ccnb.gateway import registration, script
+from ccnb.gateway.upstream import Pass, Upstream
 from ccnb.mode.base import Image, Layout
 from ccnb.redact import Secret
 from ccnb.spec import RunSpec
@@ -29,12 +31,17 @@ class Access:
 
 
 def needs_gateway(spec: RunSpec) -> bool:
-    """Return whether the agent's model is reached through the gateway."""
-    return spec.api_source != "live"
+    """Return whether the agent's model is reached through the gateway; `check` has settled the spec."""
+    return spec.api_source != "live" or spec.auth == "gateway"
 
 
-def check(spec: RunSpec) -> None:
-    """See that the model can be reached, before anything is made.
+def needs_credential(spec: RunSpec) -> bool:
+    """Return whether the model itself answers."""
+    return spec.api_source in ("live", "record")
+
+
+def check(spec: RunSpec) -> RunSpec:
+    """See that the model can be reached, before anything is made; return the spec with its `auth` settled.
 
     Raises
     ------
@@ -42,14 +49,27 @@ def check(spec: RunSpec) -> None:
     """
     if spec.api_source in ("record", "replay"):
         raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
-    if spec.auth not in (None, "env"):
-        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
-    if needs_gateway(spec):
+    if spec.auth not in (None, "env", "gateway"):
+        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env or gateway")
+    if not needs_credential(spec):
         script.load_script(spec.api.partition(":")[2])
-        return
-    if spec.network == "none":
-        raise SpecError("network 'none' leaves the agent no model; use network='open' or api='script:NAME'")
-    credentials.find()
+        return spec
+    found = credentials.find()
+    spec = replace(spec, auth=spec.auth or _default_auth(spec, found))
+    if not needs_gateway(spec) and spec.network == "none":
+        raise SpecError("network 'none' leaves the agent no model; use auth='gateway' or api='script:NAME'")
+    if needs_gateway(spec):
+        Upstream.from_environment()
+    return spec
+
+
+def _default_auth(spec: RunSpec, found: Credential) -> str:
+    """Return `gateway` where nothing speaks against it.
+
+    A subscription's token is meant for Claude Code alone, by the vendor's terms: that another program adds it
+    to a request is not for us to begin.
+    """
+    return "gateway" if found.variable == "ANTHROPIC_API_KEY" or spec.api_source == "record" else "env"
 
 
 def open_access(
@@ -72,9 +92,14 @@ def open_access(
         found = credentials.find()
         return Access({found.variable: found.value}, {})
     leave = registration.register(
-        store.home, run_id, api=spec.api, workspace=layout.workspace, until=time.time() + lifetime_s
+        store.home,
+        run_id,
+        api=spec.api,
+        workspace=layout.workspace,
+        until=time.time() + lifetime_s,
+        variable=credentials.find().variable if needs_credential(spec) else "ANTHROPIC_API_KEY",
     )
-    key = {"ANTHROPIC_API_KEY": Secret(leave.key)}
+    key = {leave.variable: Secret(leave.key)}
     if archive or image.api_by_tcp:
         return Access(key, {"ANTHROPIC_BASE_URL": _by_tcp(spec, store, image)})
     path = gateway.meeting(store.home).socket
@@ -83,15 +108,19 @@ def open_access(
     return Access(key, env, path.parent)
 
 
-def serve(spec: RunSpec, store: Store) -> None:
-    """See that the gateway serves, if the run needs it.
+def serve(spec: RunSpec, run_id: str, store: Store) -> None:
+    """See that the gateway serves and has the credential, as far as the run needs these.
 
     Raises
     ------
-    GatewayError
+    CredentialError, GatewayError, SpecError
     """
-    if needs_gateway(spec):
-        gateway.ensure(store.home)
+    if not needs_gateway(spec):
+        return
+    gateway.ensure(store.home)
+    if needs_credential(spec) and not gateway.knows(store.home, run_id):
+        found = credentials.find()
+        gateway.give(store.home, run_id, Pass(found.variable, found.value, Upstream.from_environment()))
 
 
 def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:

@@ -42,7 +42,9 @@ class Recorder:
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
-        self.progress.warnings.append(self.redactor.text(text))
+        text = self.redactor.text(text)
+        if text not in self.progress.warnings:
+            self.progress.warnings.append(text)
 
     def ending(self, follower: Follower) -> Ending:
         """Return what the place says of the agent's end."""
