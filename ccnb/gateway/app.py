@@ -20,10 +20,10 @@ from starlette.routing import Route
 from ccnb.errors import CcnbError
 from ccnb.gateway import messages, registration
 from ccnb.gateway.exchange import Exchange
-from ccnb.gateway.forward import ForwardSource, Vault
+from ccnb.gateway.forward import Vault
+from ccnb.gateway.opening import open_source
 from ccnb.gateway.registration import Registration
-from ccnb.gateway.script import load_script
-from ccnb.gateway.sources import Call, ScriptSource, Source, new_request_id
+from ccnb.gateway.sources import Call, Source, new_request_id
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of a request that are read at most."""
@@ -103,16 +103,10 @@ class Runs:
         if known is None:
             return None
         try:
-            source = self._open_source(known)
+            source = open_source(known, path.parent, self._vault)
         except CcnbError as error:
             raise HTTPException(500, f"the gateway can't answer: {error}") from None
         return Run(known, source, path.parent, stamp)
-
-    def _open_source(self, known: Registration) -> Source:
-        kind, name = registration.split_api(known.api)
-        if kind == "live":
-            return ForwardSource(known.run_id, self._vault)
-        return ScriptSource(load_script(name), known.run_id, known.workspace)
 
 
 async def _read(request: Request) -> Call:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
 import certifi
 import httpx
 
 from ccnb.gateway.sources import Call, Reply, StreamCutError, error_reply
 from ccnb.gateway.upstream import Pass, Upstream
+from ccnb.redact import Redactor
 
 # The agent waits ten minutes for an answer by itself; a stream that lives brings a ping much sooner.
 _TIMEOUT = httpx.Timeout(600, connect=30, pool=None)
@@ -82,9 +83,10 @@ class Vault:
 class ForwardSource:
     """Passes one run's calls on to the API, and its answers back as they are."""
 
-    def __init__(self, run_id: str, vault: Vault) -> None:
+    def __init__(self, run_id: str, vault: Vault, secrets: Sequence[str] = ()) -> None:
         self._run_id = run_id
         self._vault = vault
+        self._secrets = secrets
 
     async def answer(self, call: Call) -> Reply:
         """Ask the API the same, with the credential in the run key's place."""
@@ -105,6 +107,11 @@ class ForwardSource:
             host = f"{request.url.scheme}://{request.url.netloc.decode()}"
             return error_reply(502, f"the gateway can't reach {host} ({type(error).__name__})")
         return Reply(response.status_code, _headers_back(response), _body(response))
+
+    def redactor(self) -> Redactor:
+        """Return what takes the run's secrets out of a text, the credential among them."""
+        known = self._vault.get(self._run_id)
+        return Redactor([*self._secrets, *([known.value] if known else ())])
 
 
 async def _body(response: httpx.Response) -> AsyncGenerator[bytes, None]:

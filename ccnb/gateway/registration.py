@@ -38,6 +38,8 @@ class Registration:
     """The run key: what the agent holds in place of a credential. Secret."""
     variable: str = "ANTHROPIC_API_KEY"
     """Where the agent has the key: it works otherwise with a token than with an API key."""
+    run_folder: str = ""
+    """The path, as the place sees it, of the folder with the agent's home and settings."""
 
     @property
     def is_live(self) -> bool:
@@ -53,6 +55,7 @@ def register(
     workspace: str,
     until: float,
     variable: str = "ANTHROPIC_API_KEY",
+    run_folder: str = "",
 ) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
 
@@ -71,7 +74,7 @@ def register(
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
     key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
-    registration = Registration(run_id, api, workspace, until, key, variable)
+    registration = Registration(run_id, api, workspace, until, key, variable, run_folder)
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
@@ -110,7 +113,7 @@ def split_api(api: str) -> tuple[str, str]:
         The gateway can't answer from such a source.
     """
     kind, _, rest = api.partition(":")
-    if api != "live" and (kind != "script" or not rest):
+    if (kind == "live") == bool(rest) or kind not in ("live", "script", "record", "replay"):
         raise SpecError(f"the gateway can't answer api='{api}'; use 'script:NAME' or 'script:FILE.yaml'")
     return kind, rest
 
@@ -130,9 +133,8 @@ def read_file(path: Path) -> Registration | None:
     until = data.get("until")
     if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
         return None
-    variable = str(data.get("variable", "ANTHROPIC_API_KEY"))
-    texts = {name: str(value) for name, value in fields.items()}
-    return Registration(until=float(until), variable=variable, **texts)
+    more = {name: data[name] for name in ("variable", "run_folder") if isinstance(data.get(name), str)}
+    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()}, **more)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from ccnb import _loop
 from ccnb import mode as modes
 from ccnb.errors import CcnbError, NotSharedError, PlaceLostError, StartError, StoreError
-from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
 from ccnb.results import ErrorInfo, Event, RunRecord
+from ccnb.runner import calls
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
@@ -295,6 +295,7 @@ class Execution:
         except CcnbError as failure:
             self._recorder.warn(f"the files could not be brought back: {failure}")
         files = await asyncio.to_thread(self._recorder.look_at_files, follower)
+        self._recorder.calls = await asyncio.to_thread(calls.read, self._folder)
         ending = self._recorder.ending(follower)
         outcome, error = judge(follower.tally, ending)
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
@@ -305,7 +306,7 @@ class Execution:
 
     def _keep(self, record: RunRecord) -> RunResult:
         self._store.finish(record, self._progress)
-        registration.unregister(self._store.home, record.run_id)
+        models.close_access(self._spec, record.run_id, self._store)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
         return RunResult.of(record, self._store.home)

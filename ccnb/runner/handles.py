@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any, Self
 from ccnb import _loop
 from ccnb.errors import AgentError, CcnbError
 from ccnb.results import Event, RunRecord
+from ccnb.runner import calls
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
@@ -62,8 +62,7 @@ class RunResult(RunRecord):
     @property
     def calls(self) -> list[dict[str, Any]]:
         """Return the model calls as the gateway saw them; empty where it had no part."""
-        file = self.folder.path / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return calls.read(self.folder)
 
     @property
     def network(self) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from ccnb import credentials
 from ccnb.credentials import Credential
 from ccnb.errors import SpecError
+from ccnb.gateway import cassette, registration, script
 from ccnb.gateway import process as gateway
-from ccnb.gateway import registration, script
 from ccnb.gateway.upstream import Pass, Upstream
 from ccnb.mode.base import Image, Layout
 from ccnb.redact import Secret
@@ -45,14 +45,20 @@ def check(spec: RunSpec) -> RunSpec:
 
     Raises
     ------
-    CredentialError, ScriptError, SpecError
+    CassetteError, CredentialError, ScriptError, SpecError
     """
-    if spec.api_source in ("record", "replay"):
-        raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
     if spec.auth not in (None, "env", "gateway"):
         raise SpecError(f"auth {spec.auth!r} isn't there yet; use env or gateway")
+    match spec.api_source:
+        case "script":
+            script.load_script(spec.api.partition(":")[2])
+        case "replay":
+            spec = _with_whole_path(spec)
+            cassette.load(_file(spec))
+        case "record":
+            spec = _with_whole_path(spec)
+            _check_recording(spec)
     if not needs_credential(spec):
-        script.load_script(spec.api.partition(":")[2])
         return spec
     found = credentials.find()
     spec = replace(spec, auth=spec.auth or _default_auth(spec, found))
@@ -61,6 +67,29 @@ def check(spec: RunSpec) -> RunSpec:
     if needs_gateway(spec):
         Upstream.from_environment()
     return spec
+
+
+def _check_recording(spec: RunSpec) -> None:
+    if spec.auth == "env":
+        raise SpecError("auth='env' keeps the gateway out, and only that can record; leave auth out")
+    file = _file(spec)
+    if spec.workspace is not None and not spec.copy and file.is_relative_to(spec.workspace):
+        raise SpecError(
+            f"{file} lies in the workspace, where the agent could change it; record to a file outside"
+        )
+    cassette.check_new(file)
+
+
+def _with_whole_path(spec: RunSpec) -> RunSpec:
+    """Return a spec whose cassette is found from any folder."""
+    source, _, name = spec.api.partition(":")
+    return replace(spec, api=f"{source}:{Path(name).expanduser().absolute()}")
+
+
+def _file(spec: RunSpec) -> Path:
+    """Return the cassette of a spec."""
+    name = spec.api.partition(":")[2]
+    return cassette.split_pace(name)[0] if spec.api_source == "replay" else Path(name)
 
 
 def _default_auth(spec: RunSpec, found: Credential) -> str:
@@ -86,19 +115,24 @@ def open_access(
 
     Raises
     ------
-    CredentialError, GatewayError, SpecError
+    CassetteError, CredentialError, GatewayError, SpecError
     """
     if not needs_gateway(spec):
         found = credentials.find()
         return Access({found.variable: found.value}, {})
+    earlier = registration.read(store.home, run_id)
     leave = registration.register(
         store.home,
         run_id,
         api=spec.api,
         workspace=layout.workspace,
         until=time.time() + lifetime_s,
-        variable=credentials.find().variable if needs_credential(spec) else "ANTHROPIC_API_KEY",
+        variable=_variable(spec),
+        run_folder=layout.inside,
     )
+    if spec.api_source == "record" and not (earlier and _file(spec).exists()):
+        # Not again when the same run makes its place a second time.
+        cassette.begin(_file(spec), leave.variable)
     key = {leave.variable: Secret(leave.key)}
     if archive or image.api_by_tcp:
         return Access(key, {"ANTHROPIC_BASE_URL": _by_tcp(spec, store, image)})
@@ -106,6 +140,20 @@ def open_access(
     # A place without a path of its own for it (a plain process) sees the socket where it is.
     env = {"ANTHROPIC_UNIX_SOCKET": layout.api_socket or str(path), "ANTHROPIC_BASE_URL": "http://localhost"}
     return Access(key, env, path.parent)
+
+
+def close_access(spec: RunSpec, run_id: str, store: Store) -> None:
+    """End a run's access to its model."""
+    registration.unregister(store.home, run_id)
+    if spec.api_source == "record":
+        cassette.drop_if_empty(_file(spec))
+
+
+def _variable(spec: RunSpec) -> str:
+    """Return the variable in which the agent is to find its key: the agent works otherwise with another."""
+    if needs_credential(spec):
+        return credentials.find().variable
+    return cassette.variable_of(_file(spec)) if spec.api_source == "replay" else "ANTHROPIC_API_KEY"
 
 
 def serve(spec: RunSpec, run_id: str, store: Store) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ccnb.errors import CcnbError
 from ccnb.redact import Redactor
@@ -39,6 +40,8 @@ class Recorder:
     begun_at: float = field(default_factory=time.time)
     """When this process took the run up."""
     concurrency: int = 1
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """The model calls, once they are read."""
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
@@ -64,6 +67,7 @@ class Recorder:
             setup_code=setup.code if setup else 0,
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
+            refused=self.calls[-1].get("refused") if self.calls else None,
         )
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
