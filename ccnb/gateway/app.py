@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ccnb.errors import CcnbError
 from ccnb.gateway import messages, registration
+from ccnb.gateway.budget import Budget, Budgets
 from ccnb.gateway.exchange import Exchange
 from ccnb.gateway.forward import Vault
 from ccnb.gateway.opening import open_source
@@ -36,7 +37,7 @@ def create_app(home: Path, vault: Vault) -> Starlette:
     async def answer(request: Request) -> Response:
         run = runs.caller(request)
         call = await _read(request)
-        return Exchange(run.registration.run_id, run.folder, run.source, call)
+        return Exchange(run.registration.run_id, run.folder, run.source, call, run.budget)
 
     routes = [
         Route("/v1/messages", answer, methods=["POST"]),
@@ -53,6 +54,7 @@ class Run:
 
     registration: Registration
     source: Source
+    budget: Budget
     folder: Path
     stamp: tuple[int, int]
     """Which writing of the registration this came from."""
@@ -64,6 +66,7 @@ class Runs:
     def __init__(self, home: Path, vault: Vault) -> None:
         self._home = home
         self._vault = vault
+        self._budgets = Budgets(home)
         self._open: dict[str, Run] = {}
 
     def caller(self, request: Request) -> Run:
@@ -106,7 +109,7 @@ class Runs:
             source = open_source(known, path.parent, self._vault)
         except CcnbError as error:
             raise HTTPException(500, f"the gateway can't answer: {error}") from None
-        return Run(known, source, path.parent, stamp)
+        return Run(known, source, self._budgets.of(known), path.parent, stamp)
 
 
 async def _read(request: Request) -> Call:

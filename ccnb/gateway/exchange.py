@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -18,11 +17,12 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ccnb.gateway.budget import Budget
 from ccnb.gateway.meter import Meter
+from ccnb.gateway.prices import cost_usd
+from ccnb.gateway.registration import CALLS_FILE, append_line
 from ccnb.gateway.sources import Call, Reply, Source, StreamCutError, error_reply
 from ccnb.results import Usage
-
-FILE = "calls.jsonl"
 
 log = logging.getLogger("ccnb.gateway")
 
@@ -30,12 +30,13 @@ log = logging.getLogger("ccnb.gateway")
 class Exchange(Response):
     """Asks the source, passes its bytes on, and writes the call's line."""
 
-    def __init__(self, run_id: str, folder: Path, source: Source, call: Call) -> None:
+    def __init__(self, run_id: str, folder: Path, source: Source, call: Call, budget: Budget) -> None:
         super().__init__()
         self._run_id = run_id
         self._folder = folder
         self._source = source
         self._call = call
+        self._budget = budget
         self._at = datetime.now(UTC)
         self._began = time.monotonic()
         self._first_byte_s: float | None = None
@@ -69,7 +70,7 @@ class Exchange(Response):
                 await _send_whole(send, error_reply(500, "the gateway failed; see gateway.log"))
 
     async def _pass_on(self, send: Send) -> None:
-        reply = self._reply = await self._source.answer(self._call)
+        reply = self._reply = await self._ask()
         streams = reply.headers.get("content-type", "").startswith("text/event-stream")
         self._meter = meter = Meter(streams=streams)
         chunks = reply.body if streams else _whole_if_short(reply.body)
@@ -88,6 +89,13 @@ class Exchange(Response):
         self._write_line("complete")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def _ask(self) -> Reply:
+        refusal = self._budget.refusal() if self._call.is_message else None
+        if refusal is not None:
+            # The agent ends at this status; after others it would ask again.
+            return error_reply(402, refusal, refused="budget")
+        return await self._source.answer(self._call)
+
     async def _begin(self, send: Send, reply: Reply, chunk: bytes, *, streams: bool) -> None:
         self._first_byte_s = time.monotonic() - self._began
         headers = dict(reply.headers)
@@ -100,8 +108,10 @@ class Exchange(Response):
             return
         self._written = True
         self._meter.finish()
+        line = self._line(end)
+        self._budget.spend(self._run_id, line["cost_usd"])
         try:
-            append(self._folder / FILE, self._line(end))
+            append_line(self._folder / CALLS_FILE, line)
         except OSError as error:
             log.error("run %s: a call's line is lost: %s", self._run_id, error.strerror)
 
@@ -118,6 +128,7 @@ class Exchange(Response):
             "first_byte_s": _rounded(self._first_byte_s),
             "duration_s": _rounded(time.monotonic() - self._began),
             **tokens,
+            "cost_usd": cost_usd(body.get("model"), self._meter.counts) if usage else None,
             "turn": reply.turn if reply else None,
             "end": end,
             "refused": reply.refused if reply else None,
@@ -140,18 +151,6 @@ async def _whole_if_short(body: AsyncGenerator[bytes, None]) -> AsyncGenerator[b
             yield bytes(head)
     if len(head) < _SHORT:
         yield bytes(head)
-
-
-def append(path: Path, value: Mapping[str, Any]) -> None:
-    """Add one JSON line to a private file.
-
-    One write of one line to a file opened for appending: two gateways' lines never mix.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(fd, json.dumps(value).encode() + b"\n")
-    finally:
-        os.close(fd)
 
 
 async def _until_gone(receive: Receive) -> None:

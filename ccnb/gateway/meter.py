@@ -30,6 +30,11 @@ class Meter:
         """The type of an error that came in the middle of a stream."""
 
     @property
+    def counts(self) -> Mapping[str, Any]:
+        """Return the API's own `usage` as far as it is known."""
+        return self._counts
+
+    @property
     def usage(self) -> Usage | None:
         """Return the tokens, if the answer has named any."""
         return Usage.from_api(self._counts) if self._counts else None

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ from ccnb.errors import GatewayError, SpecError
 
 VERSION = 1
 FILE = "gateway.json"
+CALLS_FILE = "calls.jsonl"
+"""Beside it: a line for each call of the run."""
 
 _RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _KEY = re.compile(rf"sk-ant-(?:api03|oat01)-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
 _SHAPES = {"ANTHROPIC_API_KEY": "api03", "CLAUDE_CODE_OAUTH_TOKEN": "oat01"}
 """How the vendor's credentials begin, by the variable that holds them."""
+
+_LATER = {"variable": str, "run_folder": str, "budget_usd": int | float, "budget_group": str}
+"""Fields that a file may lack, with their types."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Registration:
     """Where the agent has the key: it works otherwise with a token than with an API key."""
     run_folder: str = ""
     """The path, as the place sees it, of the folder with the agent's home and settings."""
+    budget_usd: float | None = None
+    """What its calls may cost, by list prices."""
+    budget_group: str | None = None
+    """Runs of one group share the budget: what they cost together counts."""
 
     @property
     def is_live(self) -> bool:
@@ -56,6 +66,8 @@ def register(
     until: float,
     variable: str = "ANTHROPIC_API_KEY",
     run_folder: str = "",
+    budget_usd: float | None = None,
+    budget_group: str | None = None,
 ) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
 
@@ -74,7 +86,9 @@ def register(
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
     key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
-    registration = Registration(run_id, api, workspace, until, key, variable, run_folder)
+    registration = Registration(
+        run_id, api, workspace, until, key, variable, run_folder, budget_usd, budget_group
+    )
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
@@ -133,8 +147,9 @@ def read_file(path: Path) -> Registration | None:
     until = data.get("until")
     if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
         return None
-    more = {name: data[name] for name in ("variable", "run_folder") if isinstance(data.get(name), str)}
-    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()}, **more)
+    known: dict[str, Any] = dict(fields)
+    known |= {name: data[name] for name, kind in _LATER.items() if isinstance(data.get(name), kind)}
+    return Registration(until=float(until), **known)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -164,6 +179,18 @@ def write_private(path: Path, data: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise GatewayError(f"can't write {path}: {error.strerror}; free space or set CCNB_HOME") from None
+
+
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
+    """Add one JSON line to a private file.
+
+    One write of one line to a file opened for appending: two gateways' lines never mix.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(fd, json.dumps(value).encode() + b"\n")
+    finally:
+        os.close(fd)
 
 
 def _checked(api: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
+from ccnb.gateway.registration import CALLS_FILE
 from ccnb.store import RunFolder
-
-FILE = "calls.jsonl"
 
 
 def read(folder: RunFolder) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def read(folder: RunFolder) -> list[dict[str, Any]]:
     Each gets `retries`: how often in a row the same request had failed before it.
     """
     try:
-        text = (folder.path / FILE).read_text()
+        text = (folder.path / CALLS_FILE).read_text()
     except FileNotFoundError:
         return []
     failures: Counter[str] = Counter()
@@ -27,7 +27,8 @@ def read(folder: RunFolder) -> list[dict[str, Any]]:
         if call is None:
             continue
         request = str(call.pop("request", ""))
-        calls.append({**call, "retries": failures[request]})
+        at = datetime.fromisoformat(call["at"])
+        calls.append({**call, "at": at, "retries": failures[request]})
         if _failed(call):
             failures[request] += 1
         else:
@@ -45,4 +46,4 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         # A machine that went down in mid-line.
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and "at" in value else None

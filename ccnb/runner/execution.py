@@ -26,7 +26,6 @@ from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
 from ccnb.runner.record import Recorder
 from ccnb.runner.steps import Step
-from ccnb.runner.timeline import timings
 from ccnb.store import Store
 
 T = TypeVar("T")
@@ -301,22 +300,22 @@ class Execution:
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
-            _loop.leave_behind(self._clean_up(place, record, follower))
+            _loop.leave_behind(self._clean_up(place, record))
         return result
 
     def _keep(self, record: RunRecord) -> RunResult:
-        self._store.finish(record, self._progress)
+        self._store.finish(record, self._progress, calls.read(self._folder))
         models.close_access(self._spec, record.run_id, self._store)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
         return RunResult.of(record, self._store.home)
 
-    async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
+    async def _clean_up(self, place: Place, record: RunRecord) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
         await self._remove(place)
         record = replace(record, warnings=tuple(self._progress.warnings))
-        took = timings(self._progress.marks, follower.tally, cleanup_s=time.monotonic() - begun)
+        took = replace(record.timings, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
 
     async def _remove(self, place: Place) -> None:

@@ -15,7 +15,6 @@ from typing import Any, Self
 from ccnb import _loop
 from ccnb.errors import AgentError, CcnbError
 from ccnb.results import Event, RunRecord
-from ccnb.runner import calls
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
@@ -61,8 +60,12 @@ class RunResult(RunRecord):
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Return the model calls as the gateway saw them; empty where it had no part."""
-        return calls.read(self.folder)
+        """Return the model calls as the gateway measured them; empty where it had no part.
+
+        Of each `at` (when it began), `model`, `status`, `retries`, `first_byte_s`, `duration_s`, its tokens,
+        `cost_usd` (list prices; `None` for an unknown model), and how it ended.
+        """
+        return Store(self.home).calls(self.run_id)
 
     @property
     def network(self) -> list[dict[str, Any]]:

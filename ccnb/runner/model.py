@@ -64,6 +64,8 @@ def check(spec: RunSpec) -> RunSpec:
     spec = replace(spec, auth=spec.auth or _default_auth(spec, found))
     if not needs_gateway(spec) and spec.network == "none":
         raise SpecError("network 'none' leaves the agent no model; use auth='gateway' or api='script:NAME'")
+    if not needs_gateway(spec) and spec.budget_group is not None:
+        raise SpecError("only the gateway can hold one budget over several runs; use auth='gateway'")
     if needs_gateway(spec):
         Upstream.from_environment()
     return spec
@@ -129,6 +131,8 @@ def open_access(
         until=time.time() + lifetime_s,
         variable=_variable(spec),
         run_folder=layout.inside,
+        budget_usd=spec.budget_usd,
+        budget_group=spec.budget_group,
     )
     if spec.api_source == "record" and not (earlier and _file(spec).exists()):
         # Not again when the same run makes its place a second time.

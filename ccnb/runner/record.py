@@ -118,7 +118,7 @@ class Recorder:
             started_at=datetime.fromtimestamp(self.progress.marks["begin"], UTC),
             text=tally.text,
             usage=tally.final_usage,
-            timings=timings(self.progress.marks, tally),
+            timings=timings(self.progress.marks, tally, self.calls),
             files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
             check=self._check(follower) if follower else None,
             exit_code=ending.exit_code if ending else None,

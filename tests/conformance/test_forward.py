@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 import ccnb
@@ -234,3 +235,19 @@ def test_without_a_credential_nothing_is_started(home):
     with pytest.raises(ccnb.CcnbError, match="no token found"):
         ccnb.run("Do it", mode="local", auth="gateway")
     assert ccnb.runs() == []
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_silent_agent_is_not_wedged_while_the_api_is_busy(home, places, agent, tmp_path, status):
+    """Agents have been seen to wait without a word; then only the gateway knows that they do."""
+    (tmp_path / "busy.yaml").write_text("- Hi." if status == 200 else "- error: 429")
+    options = agent("local", "init; sleep 6; result") | {"api": f"script:{tmp_path}/busy.yaml"}
+    run = ccnb.start("Do it", stall_s=2, **options)
+    wait_for(lambda: len(run.events) == 1)
+    address = json.loads((home / "gateway.state").read_text())["folder"] + "/s/api.sock"
+    key = json.loads((home / "runs" / run.run_id / "gateway.json").read_text())["key"]
+    body = {"model": "m", "messages": [], "tools": [{"name": "Bash"}]}
+    with httpx.Client(transport=httpx.HTTPTransport(uds=address)) as caller:
+        reply = caller.post("http://localhost/v1/messages", headers={"x-api-key": key}, json=body)
+    assert reply.status_code == status
+    assert run.result().outcome == ("wedged" if status == 200 else "success")
