@@ -1,4 +1,4 @@
-"""README.md is held to its word: its commands are run in order, and print what it says they print."""
+"""README.md and docs are held to their word: commands are run in order, and print what is said they print."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.modelapi import API_KEY, ModelApi
 from tests.newcomer import ROOT, copy_of_the_project, environment, variables
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+HAIKU = """
+- say: I write it down.
+  tools: [Write: {file_path: $CWD/haiku.txt, content: "Not one word is lost."}]
+- It is in haiku.txt.
+"""
+"""What the model answers to those who record, in the pages."""
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -42,13 +50,13 @@ class Block:
     @property
     def mark(self) -> str:
         """Return the words that go before its output."""
-        return f"=== README.md, line {self.line}"
+        return f"=== line {self.line}"
 
 
-def blocks() -> list[Block]:
+def blocks(text: str = README) -> list[Block]:
     found: list[Block] = []
-    for match in _BLOCK.finditer(README):
-        line = README.count("\n", 0, match.start("text"))
+    for match in _BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start("text"))
         block = Block(match["kind"], match["text"], line, match["why"] or "")
         if block.kind == "text" and found:
             found[-1] = Block(**{**vars(found[-1]), "shown": block.text})
@@ -82,11 +90,26 @@ def test_few_blocks_are_not_run_and_each_says_why():
 def test_the_commands_do_what_the_readme_says(home, tmp_path):
     copy = copy_of_the_project(tmp_path / "project")
     programs = environment(copy / ".venv")
-    run = [block for block in blocks() if not block.why_not]
+    hold_to_their_word(blocks(), copy, variables(home, programs))
+
+
+@pytest.mark.needs("docker", "bubblewrap")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_do_what_a_page_says(home, tmp_path, page):
+    programs = Path(sys.executable).parent
+    with ModelApi(HAIKU) as api:
+        account = {"ANTHROPIC_API_KEY": API_KEY, "ANTHROPIC_BASE_URL": api.url}
+        environment = {**variables(home, programs), "PYTHONPATH": str(ROOT), **account}
+        hold_to_their_word(blocks(page.read_text(encoding="utf-8")), tmp_path, environment)
+
+
+def hold_to_their_word(found: list[Block], folder: Path, environment: dict[str, str]) -> None:
+    """Run the blocks as one session of a shell, and see that each printed what stands below it."""
+    run = [block for block in found if not block.why_not]
     session = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(block.commands for block in run)],
-        cwd=copy,
-        env=variables(home, programs),
+        cwd=folder,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -96,7 +119,7 @@ def test_the_commands_do_what_the_readme_says(home, tmp_path):
     assert session.returncode == 0, session.stdout
     for block in run:
         _, _, after = session.stdout.partition(f"{block.mark}\n")
-        printed = after.partition("=== README.md")[0]
+        printed = after.partition("=== line")[0]
         assert missing_from(block.shown, printed) == [], printed
 
 

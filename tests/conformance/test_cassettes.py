@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 
 import ccnb
 from ccnb.errors import CassetteError, SpecError
-from tests.conformance.test_forward import api  # noqa: F401 - a fixture
-from tests.conformance.test_modes import run_until_clean
+from ccnb.gateway import cassette
+from tests.conformance.test_attach import CLIENT, client, kill
+from tests.conformance.test_forward import SLOW, api  # noqa: F401 - a fixture
+from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN
 
 PROMPT = "Make two files and say what is in them"
@@ -125,6 +129,53 @@ def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_pat
     assert fast["duration_s"] < 0.5
     assert slow["first_byte_s"] == pytest.approx(first["first_byte_s"], abs=0.2)
     assert slow["duration_s"] == pytest.approx(first["duration_s"], abs=0.4)
+
+
+def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places, api, tmp_path):  # noqa: F811
+    api("- {say: 'Word by word by word by word, so that there is something to cut.', cut: true, times: 9}")
+    tape, options = tmp_path / "tape.jsonl", {"mode": "local", "env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}
+    first = run_until_clean(places, "Say it", api=f"record:{tape}", **options)
+    assert [(call["stream"], call["end"]) for call in first.calls] == [
+        (True, "cut"),
+        (True, "cut"),
+        (False, "complete"),
+    ]
+    again = run_until_clean(places, "Say it", api=f"replay:{tape}", **options)
+    assert (again.outcome, again.text) == ("success", first.text)
+    assert [(call["stream"], call["end"]) for call in again.calls] == [(True, "complete")]
+
+
+def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  # noqa: F811
+    server = api(SLOW)
+    tape = tmp_path / "tape.jsonl"
+    process = client({"mode": "local", "api": f"record:{tape}"}, CLIENT)
+    run_id = process.stdout.readline().strip()
+    wait_for(lambda: len(server.asked) == 2, 30)
+    kill(process)
+    os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error) == ("success", None)
+    again = run_until_clean(places, "Do it", mode="local", api=f"replay:{tape}")
+    assert (again.outcome, again.text) == ("success", result.text)
+
+
+def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path):  # noqa: F811
+    api()
+    tape = tmp_path / "tape.jsonl"
+    result = run_until_clean(places, mode="local", api=f"record:{tape}", setup="false")
+    assert result.outcome == "infrastructure"
+    assert not tape.exists()
+
+
+def test_a_second_run_does_not_record_over_the_first(home, places, api, tmp_path):  # noqa: F811
+    api(SLOW)
+    tape = tmp_path / "tape.jsonl"
+    run = ccnb.start("Do it", mode="local", api=f"record:{tape}")
+    wait_for(tape.exists)
+    with pytest.raises(CassetteError, match="already"):
+        ccnb.start("Do it", mode="local", api=f"record:{tape}")
+    assert run.result().outcome == "success"
+    assert len(cassette.load(tape).recorded) == 2
 
 
 class TestBadInput:
