@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
@@ -62,6 +63,8 @@ class ModelApi:
     """More headers of each answer."""
     special: Callable[[Asked], Response | None] = lambda asked: None
     """May answer instead of the script."""
+    certificate: Path | None = None
+    """A certificate and its key, for TLS."""
     asked: list[Asked] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -73,14 +76,23 @@ class ModelApi:
                 Route("/v1/messages/count_tokens", self._answer, methods=["POST"]),
             ]
         )
-        config = uvicorn.Config(app, "127.0.0.1", 0, log_level="error", lifespan="off", http="h11")
+        config = uvicorn.Config(
+            app,
+            "127.0.0.1",
+            0,
+            log_level="critical",
+            lifespan="off",
+            http="h11",
+            ssl_certfile=self.certificate,
+            ssl_keyfile=self.certificate,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -87,7 +87,15 @@ def register(
     api = _checked(api)
     key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
     registration = Registration(
-        run_id, api, workspace, until, key, variable, run_folder, budget_usd, budget_group
+        run_id=run_id,
+        api=api,
+        workspace=workspace,
+        until=until,
+        key=key,
+        variable=variable,
+        run_folder=run_folder,
+        budget_usd=budget_usd,
+        budget_group=budget_group,
     )
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -38,13 +38,11 @@ class Upstream:
         SpecError
             A variable has a value that can't be used.
         """
-        url = (os.environ.get("ANTHROPIC_BASE_URL") or API_URL).strip().rstrip("/")
+        url = api_url()
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise SpecError(f"ANTHROPIC_BASE_URL is {url!r}; set it to an address such as {API_URL}")
         proxies = getproxies()
-        bypass = proxy_bypass(parts.netloc)
-        proxy = None if bypass else proxies.get(parts.scheme) or proxies.get("all")
+        direct = _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc)
+        proxy = None if direct else proxies.get(parts.scheme) or proxies.get("all")
         return cls(url, proxy, _ca_file("SSL_CERT_FILE"), _ca_file("NODE_EXTRA_CA_CERTS"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,6 +70,25 @@ class Pass:
         if self.variable == "ANTHROPIC_API_KEY":
             return {"x-api-key": self.value.reveal()}
         return {"authorization": f"Bearer {self.value.reveal()}"}
+
+
+def api_url() -> str:
+    """Return the API's address as the caller's environment has it, else the vendor's.
+
+    Raises
+    ------
+    SpecError
+        `ANTHROPIC_BASE_URL` is no address.
+    """
+    url = (os.environ.get("ANTHROPIC_BASE_URL") or API_URL).strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise SpecError(f"ANTHROPIC_BASE_URL is {url!r}; set it to an address such as {API_URL}")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _ca_file(variable: str) -> str | None:

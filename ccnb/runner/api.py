@@ -105,7 +105,8 @@ def start(
     """
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
-    spec = models.check(spec)
+    spec = models.settle(spec)
+    models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccnb import credentials
-from ccnb.credentials import Credential
 from ccnb.errors import SpecError
 from ccnb.gateway import cassette, registration, script
 from ccnb.gateway import process as gateway
-from ccnb.gateway.upstream import Pass, Upstream
+from ccnb.gateway.upstream import API_URL, Pass, Upstream, api_url
 from ccnb.mode.base import Image, Layout
 from ccnb.redact import Secret
 from ccnb.spec import RunSpec
@@ -31,7 +30,7 @@ class Access:
 
 
 def needs_gateway(spec: RunSpec) -> bool:
-    """Return whether the agent's model is reached through the gateway; `check` has settled the spec."""
+    """Return whether the agent's model is reached through the gateway; the spec is settled."""
     return spec.api_source != "live" or spec.auth == "gateway"
 
 
@@ -40,8 +39,23 @@ def needs_credential(spec: RunSpec) -> bool:
     return spec.api_source in ("live", "record")
 
 
-def check(spec: RunSpec) -> RunSpec:
-    """See that the model can be reached, before anything is made; return the spec with its `auth` settled.
+def settle(spec: RunSpec) -> RunSpec:
+    """Return a spec in which nothing depends on the caller's folder or environment any more.
+
+    Raises
+    ------
+    CredentialError
+    """
+    source, _, name = spec.api.partition(":")
+    if source in ("record", "replay"):
+        spec = replace(spec, api=f"{source}:{Path(name).expanduser().absolute()}")
+    if needs_credential(spec) and spec.auth is None:
+        spec = replace(spec, auth=_default_auth(spec))
+    return spec
+
+
+def check(spec: RunSpec) -> None:
+    """See that the model can be reached, before anything is made; the spec is settled.
 
     Raises
     ------
@@ -53,22 +67,20 @@ def check(spec: RunSpec) -> RunSpec:
         case "script":
             script.load_script(spec.api.partition(":")[2])
         case "replay":
-            spec = _with_whole_path(spec)
             cassette.load(_file(spec))
         case "record":
-            spec = _with_whole_path(spec)
             _check_recording(spec)
     if not needs_credential(spec):
-        return spec
-    found = credentials.find()
-    spec = replace(spec, auth=spec.auth or _default_auth(spec, found))
+        return
     if not needs_gateway(spec) and spec.network == "none":
         raise SpecError("network 'none' leaves the agent no model; use auth='gateway' or api='script:NAME'")
     if not needs_gateway(spec) and spec.budget_group is not None:
         raise SpecError("only the gateway can hold one budget over several runs; use auth='gateway'")
+    credentials.find()
     if needs_gateway(spec):
         Upstream.from_environment()
-    return spec
+    else:
+        api_url()
 
 
 def _check_recording(spec: RunSpec) -> None:
@@ -82,25 +94,21 @@ def _check_recording(spec: RunSpec) -> None:
     cassette.check_new(file)
 
 
-def _with_whole_path(spec: RunSpec) -> RunSpec:
-    """Return a spec whose cassette is found from any folder."""
-    source, _, name = spec.api.partition(":")
-    return replace(spec, api=f"{source}:{Path(name).expanduser().absolute()}")
-
-
 def _file(spec: RunSpec) -> Path:
     """Return the cassette of a spec."""
     name = spec.api.partition(":")[2]
     return cassette.split_pace(name)[0] if spec.api_source == "replay" else Path(name)
 
 
-def _default_auth(spec: RunSpec, found: Credential) -> str:
+def _default_auth(spec: RunSpec) -> str:
     """Return `gateway` where nothing speaks against it.
 
     A subscription's token is meant for Claude Code alone, by the vendor's terms: that another program adds it
-    to a request is not for us to begin.
+    to a request is not for us to begin. Who asks for a recording asks for just that.
     """
-    return "gateway" if found.variable == "ANTHROPIC_API_KEY" or spec.api_source == "record" else "env"
+    if spec.api_source == "record" or credentials.find().variable == "ANTHROPIC_API_KEY":
+        return "gateway"
+    return "env"
 
 
 def open_access(
@@ -121,7 +129,8 @@ def open_access(
     """
     if not needs_gateway(spec):
         found = credentials.find()
-        return Access({found.variable: found.value}, {})
+        url = api_url()
+        return Access({found.variable: found.value}, {} if url == API_URL else {"ANTHROPIC_BASE_URL": url})
     earlier = registration.read(store.home, run_id)
     leave = registration.register(
         store.home,

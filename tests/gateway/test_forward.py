@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -227,6 +231,12 @@ class TestOnTheWayBack:
         assert len(reply.content) == 800 * len(piece)
         assert peak_mb(pid) - before < 8
 
+    def test_a_redirection_is_not_followed(self, agent: Agent, api: ModelApi) -> None:
+        away = {"location": f"{api.url}/prefix/v1/messages"}
+        api.special = lambda asked: Response(status_code=307, headers=away)
+        assert agent.ask().status_code == 307
+        assert len(api.asked) == 1
+
 
 class TestTheCredential:
     def test_without_one_the_agent_is_to_ask_again_and_told_why(self, home: Path) -> None:
@@ -294,6 +304,92 @@ class TestTheCredential:
         assert "pw" not in shown
 
 
+@pytest.mark.needs("openssl")
+class TestAProxyThatSignsAnew:
+    """As many a company has it: the API is reached through a proxy, with the company's certificate."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        pem = tmp_path / "ca.pem"
+        name = ["-subj", "/CN=api.example", "-addext", "subjectAltName=DNS:api.example"]
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *name]
+        subprocess.run([*command, "-keyout", str(pem), "-out", f"{pem}.crt"], check=True, capture_output=True)
+        with pem.open("a") as file:
+            file.write(Path(f"{pem}.crt").read_text())
+        return pem
+
+    @pytest.fixture
+    def proxy(self, certificate: Path) -> Iterator[str]:
+        """Return the address of a proxy that connects every host to our own server."""
+        with ModelApi("- Hello.", certificate=certificate) as api, Connect(api.port) as proxy:
+            yield proxy.url
+
+    def upstream(self, monkeypatch: pytest.MonkeyPatch, proxy: str, **environment: str) -> Upstream:
+        for name in ("https_proxy", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
+            monkeypatch.delenv(name, raising=False)
+        environment |= {"ANTHROPIC_BASE_URL": "https://api.example", "HTTPS_PROXY": proxy}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return Upstream.from_environment()
+
+    @pytest.mark.parametrize("variable", ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"])
+    def test_both_are_taken_from_the_environment(
+        self, home: Path, certificate: Path, proxy: str, variable: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upstream = self.upstream(monkeypatch, proxy, **{variable: f"{certificate}.crt"})
+        agent = Agent(home)
+        process.give(home, "r1", Pass("ANTHROPIC_API_KEY", Secret(API_KEY), upstream))
+        assert agent.ask().json()["content"][0]["text"] == "Hello."
+
+    def test_a_certificate_that_nobody_vouches_for_gets_no_credential(
+        self, home: Path, proxy: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upstream = self.upstream(monkeypatch, proxy)
+        agent = Agent(home)
+        process.give(home, "r1", Pass("ANTHROPIC_API_KEY", Secret(API_KEY), upstream))
+        assert agent.ask().status_code == 502
+
+
+class Connect(socketserver.ThreadingTCPServer):
+    """A proxy that takes CONNECT to any host, and leads to one port of ours."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        super().__init__(("127.0.0.1", 0), Tunnel)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        assert self.rfile.readline().startswith(b"CONNECT api.example:443 ")
+        while self.rfile.readline().strip():
+            pass
+        assert isinstance(self.server, Connect)
+        with socket.create_connection(("127.0.0.1", self.server.target)) as there:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=pump, args=(there, self.connection), daemon=True)
+            back.start()
+            pump(self.connection, there)
+            back.join()
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65_536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
+
+
 class TestTheWay:
     def test_it_is_the_vendors_unless_the_environment_says_otherwise(
         self, monkeypatch: pytest.MonkeyPatch
@@ -302,6 +398,11 @@ class TestTheWay:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
         assert Upstream.from_environment() == Upstream(API_URL)
+
+    def test_this_machine_is_reached_without_a_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:4000")
+        monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+        assert Upstream.from_environment().proxy is None
 
     def test_it_is_the_callers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import certifi
