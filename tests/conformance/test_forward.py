@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 import ccnb
 from tests.conformance.test_attach import CLIENT, client, kill
+from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
 
@@ -195,7 +197,8 @@ def test_who_attaches_without_the_credential_is_told(home, places, api, monkeypa
     os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     run = ccnb.attach(run_id)
-    wait_for(lambda: any(e.retry for e in run.events), 30)
+    lines = home / "runs" / run_id / "calls.jsonl"
+    wait_for(lambda: "no_credential" in lines.read_text(), 60)
     monkeypatch.setenv("ANTHROPIC_API_KEY", API_KEY)
     result = run.result()
     assert (result.outcome, result.error) == ("success", None)
@@ -251,3 +254,16 @@ def test_a_silent_agent_is_not_wedged_while_the_api_is_busy(home, places, agent,
         reply = caller.post("http://localhost/v1/messages", headers={"x-api-key": key}, json=body)
     assert reply.status_code == status
     assert run.result().outcome == ("wedged" if status == 200 else "success")
+
+
+@pytest.mark.needs("root", "unshare")
+def test_the_gateway_is_reached_by_its_address_where_its_socket_cannot_be_seen(home, engine_mode, api):
+    server = api()
+    (home / "hidden").mkdir()
+    options = json.dumps({"mode": engine_mode, "auth": "gateway"})
+    mount = f"mount -t tmpfs none {home}/hidden"
+    inner = f'{mount} && CCNB_HOME={home}/hidden/home exec {sys.executable} -c "$0" "$1"'
+    told = json.loads(said("unshare", "--mount", "sh", "-c", inner, ENGINES_CLIENT, options))
+    assert told["outcome"] == "success", told
+    assert set(told["files"]) == {"one.txt", "two.txt"}
+    assert [asked.headers["x-api-key"] for asked in server.asked] == [API_KEY] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -236,6 +238,26 @@ class TestOnTheWayBack:
         api.special = lambda asked: Response(status_code=307, headers=away)
         assert agent.ask().status_code == 307
         assert len(api.asked) == 1
+
+    def test_fifty_runs_at_once_each_get_their_own_answer_by_their_own_credential(self, home: Path) -> None:
+        async def words(own: str) -> AsyncIterator[bytes]:
+            for number in range(20):
+                yield f"data: {own} {number}\n\n".encode()
+                await asyncio.sleep(0.01)
+
+        with ModelApi() as api:
+            api.special = lambda asked: StreamingResponse(
+                words(asked.headers["x-api-key"]), media_type="text/event-stream"
+            )
+            agents = [Agent(home, f"r{number}") for number in range(50)]
+            for number, agent in enumerate(agents):
+                agent.give(api, f"sk-ant-api03-of-nobody-{number}")
+            with ThreadPoolExecutor(50) as pool:
+                replies = list(pool.map(lambda agent: agent.ask(stream=True), agents))
+        for number, reply in enumerate(replies):
+            lines = [f"data: sk-ant-api03-of-nobody-{number} {word}\n\n" for word in range(20)]
+            assert reply.text == "".join(lines)
+            assert len(agents[number].calls) == 1
 
 
 class TestTheCredential:
