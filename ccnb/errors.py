@@ -33,6 +33,12 @@ class ScriptError(CcnbError, ValueError):
     exit_code = 2
 
 
+class CassetteError(CcnbError, ValueError):
+    """A cassette can't be replayed, or not be recorded there; the message names the file."""
+
+    exit_code = 2
+
+
 class ModeUnavailableError(CcnbError):
     """The mode isn't ready on this machine."""
 

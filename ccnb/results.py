@@ -243,7 +243,7 @@ class Timings:
     cleanup_s: float | None = None
     """Removal of the place, which goes on behind the result; `None` until it is done."""
     model_s: float = 0.0
-    """Of `agent_s`: waiting for the model."""
+    """Of `agent_s`: the model at work, as the gateway measured it; without that, all in which no tool was."""
     tools_s: float = 0.0
     """Of `agent_s`: tools at work."""
 

@@ -70,6 +70,7 @@ def run(
     workspace: o.Workspace = None,
     copy: o.Copy = False,
     api: o.Api = "live",
+    auth: o.Auth = None,
     network: o.Network = None,
     image: o.Image = None,
     isolation: o.Isolation = None,

@@ -45,7 +45,22 @@ Workspace = Annotated[
 ]
 Copy = Annotated[bool, _option(_WHERE, "Work on a copy of the workspace.", "--copy")]
 Api = Annotated[
-    str, _option(_WHERE, "live, or script:NAME-or-FILE for the scripted model.", "--api", metavar="SOURCE")
+    str,
+    _option(
+        _WHERE,
+        "live, script:NAME-or-FILE for the scripted model, record:FILE or replay:FILE for a cassette.",
+        "--api",
+        metavar="SOURCE",
+    ),
+]
+Auth = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "env: the credential is in the place; gateway: it never is, the gateway adds it outside.",
+        "--auth",
+        metavar="env|gateway",
+    ),
 ]
 Network = Annotated[
     list[str] | None,

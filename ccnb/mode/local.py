@@ -70,7 +70,7 @@ class LocalMode:
             raise ModeUnavailableError(f"{_NO_PROGRAM}; {_INSTALL}")
         wall = await asyncio.to_thread(_bubblewrap.fault)
         isolated = wall is None and spec.isolation != "none"
-        if not isolated and spec.api_source == "live" and spec.isolation != "none":
+        if not isolated and spec.api_source in ("live", "record") and spec.isolation != "none":
             raise ModeUnavailableError(
                 f"mode local has no wall here ({wall}), so a real model isn't let loose; "
                 "use docker or podman, or say isolation='none' to run it in a plain process"

@@ -107,6 +107,7 @@ def start(
     """
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
+    spec = models.settle(spec)
     warnings = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import subprocess
 import sys
 import threading
@@ -62,9 +61,12 @@ class RunResult(RunRecord):
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Return the model calls as the gateway saw them; empty where it had no part."""
-        file = self.folder.path / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        """Return the model calls as the gateway measured them; empty where it had no part.
+
+        Of each `at` (when it began), `model`, `status`, `retries`, `first_byte_s`, `duration_s`, its tokens,
+        `cost_usd` (list prices; `None` for an unknown model), and how it ended.
+        """
+        return Store(self.home).calls(self.run_id)
 
     @property
     def network(self) -> tuple[Connection, ...]:

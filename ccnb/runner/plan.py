@@ -11,7 +11,7 @@ from pathlib import Path
 from ccnb import claude, credentials
 from ccnb.mode.base import Image, Layout, Mode, Plan
 from ccnb.redact import Secret
-from ccnb.runner.model import Access, needs_gateway
+from ccnb.runner.model import Access, needs_credential
 from ccnb.runner.workspace import SENTINEL
 from ccnb.spec import RunSpec
 from ccnb.store import RunFolder, Store
@@ -54,8 +54,8 @@ def agent_command(spec: RunSpec, image: Image) -> list[str]:
     """Return the agent's command. Permissions are skipped in an isolated place only, unless asked for."""
     if image.isolated or spec.permission_mode:
         return claude.argv(spec, spec.permission_mode or claude.BYPASS)
-    if needs_gateway(spec) and not spec.allowed_tools:
-        # What a script asks for is known before it runs.
+    if not needs_credential(spec) and not spec.allowed_tools:
+        # What a script or a cassette asks for is known before it runs.
         spec = replace(spec, allowed_tools=_SCRIPTED_TOOLS)
     return claude.argv(spec, "acceptEdits")
 

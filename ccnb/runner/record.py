@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ccnb.errors import CcnbError
 from ccnb.gateway import network_log
@@ -41,10 +42,14 @@ class Recorder:
     begun_at: float = field(default_factory=time.time)
     """When this process took the run up."""
     concurrency: int = 1
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """The model calls, once they are read."""
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
-        self.progress.warnings.append(self.redactor.text(text))
+        text = self.redactor.text(text)
+        if text not in self.progress.warnings:
+            self.progress.warnings.append(text)
 
     def ending(self, follower: Follower) -> Ending:
         """Return what the place says of the agent's end."""
@@ -65,6 +70,7 @@ class Recorder:
             setup_output=self._end_of("setup.out"),
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
+            refused=self.calls[-1].get("refused") if self.calls else None,
         )
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
@@ -116,7 +122,7 @@ class Recorder:
             started_at=datetime.fromtimestamp(self.progress.marks["begin"], UTC),
             text=tally.text,
             usage=tally.final_usage,
-            timings=timings(self.progress.marks, tally),
+            timings=timings(self.progress.marks, tally, self.calls),
             files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
             check=check,
             exit_code=ending.exit_code if ending else None,
