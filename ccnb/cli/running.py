@@ -12,7 +12,7 @@ from rich.text import Text
 from ccnb import render
 from ccnb.cli.live import View
 from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json, say
-from ccnb.cli.values import environment, mode_names, prompt_of
+from ccnb.cli.values import environment, mode_names, network, prompt_of
 from ccnb.errors import CcnbError, ModeUnavailableError, SpecError
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
@@ -53,6 +53,8 @@ class Request:
         options["env"] = environment(given["env"] or [], given["secret_env"] or [])
         if given["timeout"] is not None:
             options["timeout_s"] = given["timeout"]
+        if given["network"]:
+            options["network"] = network(given["network"])
         modes = mode_names(given["mode"])
         if len(modes) > 1 and given["workspace"] is not None and not given["copy"]:
             raise SpecError("several modes in one workspace would find each other's files; add --copy")

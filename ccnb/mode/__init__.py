@@ -33,9 +33,9 @@ async def probe(name: str) -> Readiness:
 
 
 def auths(name: str) -> tuple[str, ...]:
-    """Return the ways in which the credential can reach the agent in a mode, the usual one first."""
+    """Return the ways in which the credential can reach the agent in a mode."""
     # A third party's mode may be older than the attribute.
-    return getattr(get(name), "auths", ("env",))
+    return getattr(get(name), "auths", ("env", "gateway"))
 
 
 @cache

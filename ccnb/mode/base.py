@@ -142,7 +142,7 @@ class Mode(Protocol):
     takes_archives: bool
     """Whether files can go in and out as archives, where the place can't see the caller's folders."""
     auths: tuple[str, ...]
-    """The ways in which the credential can reach the agent (see `RunSpec.auth`), the usual one first."""
+    """The ways in which the credential can reach the agent (see `RunSpec.auth`)."""
 
     async def probe(self) -> Readiness:
         """Say whether the mode is ready; never raise."""

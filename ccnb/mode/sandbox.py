@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ccnb import network
 from ccnb.errors import EngineError, ModeUnavailableError, StartError
 from ccnb.mode import _files
 from ccnb.mode._docker_sandbox import DockerSandbox
@@ -46,15 +47,13 @@ _IS_THERE = 'grep -aqF "$0" "/proc/$(cat "$0/pid")/cmdline"'
 _LOGIN = ("bash", "-lc", 'exec sh -c "$0" "$@"')
 """What the proxy's stand-in for the credential is in is read by login shells alone (sbx, #53)."""
 
-_CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-
 
 class SandboxMode:
     """A place is a virtual machine that sees the workspace and the run folder at their own paths."""
 
     name = "sandbox"
     takes_archives = False
-    auths = ("host", "env")
+    auths = ("host", "gateway", "env")
 
     async def probe(self) -> Readiness:
         """Say which of the programs is here, whether it works, and what a person has to do once."""
@@ -170,12 +169,12 @@ def _probe() -> Readiness:
 def _prepare(spec: RunSpec) -> Image:
     if spec.network != "open":
         raise ModeUnavailableError(
-            f"network {spec.network!r} can't be held by mode sandbox, whose proxy has its own rules "
-            "(sbx policy, docker sandbox network); set those and use network='open', or use mode docker"
+            f"network {network.shown(spec.network)} can't be held by mode sandbox: its proxy has "
+            "its own rules (sbx policy, docker sandbox network); set those and use network='open', or use mode docker"
         )
     program = chosen()
     version = program.check()
-    injects = spec.api_source == "live" and spec.auth in (None, "host")
+    injects = spec.api_source == "live" and spec.auth == "host"
     warnings = program.credential_notes() if injects else []
     ignored = () if program.takes_limits else ("memory_mb", "cpus")
     warnings += [f"{program.name} ignores {name}" for name in ignored if getattr(spec, name) is not None]
@@ -242,9 +241,6 @@ def _write_env(plan: Plan) -> None:
     no value with a line break in it.
     """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in plan.env.items()]
-    if not plan.image.injects:
-        # Exactly one credential: the proxy's stand-in would win over ours.
-        lines.insert(0, f"unset {' '.join(_CREDENTIALS)}")
     path = plan.folder.inside / "env"
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

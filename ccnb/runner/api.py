@@ -49,7 +49,8 @@ def run(
     on_event
         Called with each event as it comes, on ccnb's own thread.
     on_progress
-        Called with a line about what takes its time before the agent starts (an image being built).
+        Called with a line about what takes its time before the agent starts (an image being built), and
+        with what should be known of the run beforehand (a token that may expire during it).
     reuse
         Give a finished, successful run of the same spec on the same files, if there is one. A script is the
         same by what it says; an image and a secret are by their names.
@@ -108,16 +109,19 @@ def start(
     workspaces.check(spec.workspace)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
-    models.check(spec)
+    spec = models.settle(spec)
+    warnings = models.check(spec)
     begun_at = time.time()
     store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
+    for warning in warnings:
+        (on_progress or _unheard)(warning)
     handle = Run(new_id(), store)
     _loop.ready()
     try:
         with _loop.uninterrupted():
-            _write_down(handle.run_id, spec, store, begun_at)
+            _write_down(handle.run_id, spec, store, Progress(marks={"begin": begun_at}, warnings=warnings))
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:
         if handle._future is None:
@@ -202,16 +206,20 @@ def result_of(row: RunRow) -> RunResult:
     return RunResult.of(row.record, row.folder.path.parent.parent)
 
 
-def _write_down(run_id: str, spec: RunSpec, store: Store, begun_at: float) -> None:
+def _unheard(line: str) -> None:
+    """Take a line that nobody asked for."""
+
+
+def _write_down(run_id: str, spec: RunSpec, store: Store, progress: Progress) -> None:
     folder = store.folder(run_id)
     folder.make()
     secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
     folder.write_private("secrets", secret)
-    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
+    store.add_run(run_id, spec, progress)
 
 
 def _follow(handle: Run, store: Store, on_event: OnEvent | None, say: Say | None) -> None:
-    handle._future = _loop.submit(_drive(handle, store, on_event, say or (lambda _: None)))
+    handle._future = _loop.submit(_drive(handle, store, on_event, say or _unheard))
     # Who iterates over the run looks once more when it is over, not before.
     handle._future.add_done_callback(lambda _: handle._notify())
 

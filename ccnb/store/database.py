@@ -16,6 +16,7 @@ from typing import Any, Self
 from ccnb.errors import RunNotFoundError, StoreError
 from ccnb.results import Event, RunRecord
 from ccnb.spec import RunSpec
+from ccnb.store import calls as call_table
 from ccnb.store.folders import RunFolder, home
 from ccnb.store.schema import migrate
 
@@ -118,9 +119,10 @@ class Store:
             )
             db.execute("UPDATE runs SET offset = ?, digest = ? WHERE run = ?", (offset, digest, run))
 
-    def finish(self, record: RunRecord, progress: Progress) -> None:
-        """Write down the finished run."""
+    def finish(self, record: RunRecord, progress: Progress, calls: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write down the finished run with its model calls."""
         with self._transaction() as db:
+            call_table.put(db, _number(db, record.run_id), calls)
             db.execute(
                 "UPDATE runs SET state = 'done', outcome = ?, ended_at = ?, record = ?, progress = ?"
                 " WHERE run_id = ?",
@@ -237,6 +239,10 @@ class Store:
             if len(rows) < size:
                 return
             after, skip, limit = rows[-1][0], 0, limit - size if limit > 0 else limit
+
+    def calls(self, run_id: str) -> list[dict[str, Any]]:
+        """Return a finished run's model calls."""
+        return [call_table.call(row) for row in self._read(call_table.QUERY, (run_id,))]
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -221,6 +221,7 @@ def test_a_person_who_has_stored_no_credential_is_told_what_to_do(
 
 def test_a_persons_own_token_can_be_passed_instead(home, places, sandboxes, program, api, monkeypatch):
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-mine")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://api.anthropic.test")
     result = run_until_clean(places, mode="sandbox", auth="env")
     assert result.outcome == "success"
     assert {headers["authorization"] for headers in api} == {"Bearer sk-ant-oat01-mine"}
@@ -255,7 +256,9 @@ def test_a_workspace_may_be_named_by_a_link(home, places, sandboxes, program, ag
 def test_what_can_not_be_held_is_refused_or_told(home, places, sandboxes, program, agent):
     with pytest.raises(ccnb.CcnbError, match="network 'none' can't be held by mode sandbox"):
         ccnb.run("Do it", network="none", **agent("sandbox", "init; result"))
-    with pytest.raises(ccnb.CcnbError, match="auth 'secret' can't be used in mode sandbox; use host or env"):
+    with pytest.raises(
+        ccnb.CcnbError, match="auth 'secret' can't be used in mode sandbox; use host or gateway or env"
+    ):
         ccnb.run("Do it", mode="sandbox", auth="secret")
     result = run_until_clean(places, memory_mb=900, **agent("sandbox", "init; result"))
     ignored = [warning for warning in result.warnings if "ignores" in warning]
