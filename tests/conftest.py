@@ -133,6 +133,18 @@ def mode(request):
     return name
 
 
+@pytest.fixture
+def inside(mode):
+    """Return a function that says where the agent of a mode sees a workspace of the caller's."""
+    return lambda workspace: str(workspace) if mode == "sandbox" else "/workspace"
+
+
+@pytest.fixture
+def closed(mode):
+    """Return the network with the fewest ways out that a mode can hold."""
+    return "open" if mode == "sandbox" else "none"
+
+
 @pytest.fixture(params=SHARED_KERNEL)
 def shared_kernel_mode(request):
     """Run the test in each mode whose places share this machine's kernel."""

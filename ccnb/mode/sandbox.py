@@ -170,7 +170,8 @@ def _prepare(spec: RunSpec) -> Image:
     if spec.network != "open":
         raise ModeUnavailableError(
             f"network {network.shown(spec.network)} can't be held by mode sandbox: its proxy has "
-            "its own rules (sbx policy, docker sandbox network); set those and use network='open', or use mode docker"
+            "its own rules (sbx policy, docker sandbox network); set those and use network='open', or use "
+            "mode docker"
         )
     program = chosen()
     version = program.check()
