@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import client, latency, many, memory, overhead, report, startup
+from bench import client, frames, latency, many, memory, overhead, report, startup
 from bench.report import Figure
 from ccnb.gateway import process as gateway
 
@@ -21,6 +21,7 @@ SUBJECTS = {
     "latency": latency,
     "many": many,
     "memory": memory,
+    "frames": frames,
 }
 RESULTS = Path("bench-results.json")
 

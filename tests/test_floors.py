@@ -35,7 +35,7 @@ OWNERS = {
     "keyring": {"credentials"},
     "starlette": {"gateway"},
     "uvicorn": {"gateway"},
-    "pandas": {"frames"},
+    "pandas": {"frames", "plots"},
     "scipy": {"stats"},
     "matplotlib": {"plots"},
     "ipywidgets": {"widgets"},

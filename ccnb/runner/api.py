@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError, did_you_mean
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.runner import model as models
@@ -28,6 +28,9 @@ Say = Callable[[str], None]
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LOOK_S = 0.1
+
+CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+"""By what runs are chosen from the store."""
 
 
 def run(
@@ -157,11 +160,21 @@ def runs(**where: Any) -> list[RunRow]:
     **where
         `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
     """
-    known = ("state", "mode", "outcome", "fingerprint", "before", "limit")
-    for name in where:
-        if name not in known:
-            raise SpecError(f"runs can't be chosen by {name!r}; known are {', '.join(known)}")
+    check_choice(where)
     return Store().runs(**where)
+
+
+def check_choice(where: Iterable[str]) -> None:
+    """See that runs can be chosen by what some filters are named.
+
+    Raises
+    ------
+    SpecError
+    """
+    for name in where:
+        if name not in CHOICES:
+            near = did_you_mean(name, CHOICES) or f"; known are {', '.join(CHOICES)}"
+            raise SpecError(f"runs can't be chosen by {name!r}{near}")
 
 
 def readiness() -> list[Readiness]:
