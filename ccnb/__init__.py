@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ccnb import frames as frames
+    from ccnb import plots as plots
     from ccnb.errors import CcnbError
     from ccnb.redact import Secret
     from ccnb.results import Event, RunRecord
