@@ -23,19 +23,7 @@ from ccnb.plots.canvas import (
     scale,
     spread,
 )
-
-_PHASE_COLOURS = {
-    "image": "#DEEBF7",
-    "create": "#9ECAE1",
-    "start": "#6BAED6",
-    "setup": "#3182BD",
-    "first_event": "#08306B",
-    "model": "#E69F00",
-    "tools": "#D55E00",
-    "check": "#009E73",
-    "collect": "#999999",
-}
-"""The place's own phases are blues from light to dark, so that they are seen as one."""
+from ccnb.render.palette import PHASE_COLOURS
 
 _TOKEN_COLOURS = {
     "cache_read_input_tokens": "#DEEBF7",
@@ -74,8 +62,8 @@ def plot_phases(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     if wide.empty:
         return empty(ax, "no finished run")
     divisor, unit = scale(float(wide.sum(axis=1).max()))
-    used = [p for p in _PHASE_COLOURS if p in wide and wide[p].max() > 0]
-    _stack(ax, wide[used] / divisor, {p: p.replace("_", " ") for p in used}, _PHASE_COLOURS)
+    used = [p for p in PHASE_COLOURS if p in wide and wide[p].max() > 0]
+    _stack(ax, wide[used] / divisor, {p: p.replace("_", " ") for p in used}, PHASE_COLOURS)
     ax.set_xlabel(f"time ({unit}); bars: mean of each phase, dots: wall time of each run")
     return ax
 

@@ -122,9 +122,5 @@ def short(mode: str, run_id: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a label in which nothing is taken for a formula; an agent may name its tools as it likes.
-
-    >>> plain("a$b")
-    'a\\\\$b'
-    """
+    """Return a label in which nothing is taken for a formula; an agent may name its tools as it likes."""
     return one_line(text, 40).replace("$", r"\$")

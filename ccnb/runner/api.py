@@ -21,6 +21,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
+from ccnb.runner.lists import ModeList, RunList
 from ccnb.spec import RunSpec
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
@@ -152,7 +153,7 @@ def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | N
     return handle
 
 
-def runs(**where: Any) -> list[RunRow]:
+def runs(**where: Any) -> RunList:
     """Return the runs in the store, the latest first.
 
     Parameters
@@ -161,7 +162,7 @@ def runs(**where: Any) -> list[RunRow]:
         `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
     """
     check_choice(where)
-    return Store().runs(**where)
+    return RunList(Store().runs(**where))
 
 
 def check_choice(where: Iterable[str]) -> None:
@@ -177,14 +178,14 @@ def check_choice(where: Iterable[str]) -> None:
             raise SpecError(f"runs can't be chosen by {name!r}{near}")
 
 
-def readiness() -> list[Readiness]:
+def readiness() -> ModeList:
     """Return every mode's readiness, the strongest isolation first."""
 
     async def probe_all() -> list[Readiness]:
         return list(await asyncio.gather(*(modes.get(name).probe() for name in modes.names())))
 
     found = _loop.submit(probe_all()).result()
-    return sorted(found, key=lambda r: (-r.rank, r.mode))
+    return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
 
 
 def strongest() -> str:

@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from ccnb import _loop
+from ccnb import _loop, render
 from ccnb.errors import AgentError, CcnbError
+from ccnb.render import html
+from ccnb.render.shown import Bundle, Patch, Shown, plain
 from ccnb.results import Event, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
@@ -23,7 +25,7 @@ _LOOK_S = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunResult(RunRecord):
+class RunResult(RunRecord, Shown):
     """A finished run: its record, and a hold on what lies in the store. Pickles without its events."""
 
     home: Path
@@ -53,11 +55,11 @@ class RunResult(RunRecord):
         return Events(Store(self.home), self.run_id)
 
     @property
-    def patch(self) -> str:
+    def patch(self) -> Patch:
         """Return what the run changed, as a patch; ignored files are not in it."""
         file = self.folder.patch
         # Decoded, not read as text: that would take line ends for something to mend.
-        return file.read_bytes().decode(errors="replace") if file.exists() else ""
+        return Patch(file.read_bytes().decode(errors="replace") if file.exists() else "")
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -69,6 +71,13 @@ class RunResult(RunRecord):
     def network(self) -> list[dict[str, Any]]:
         """Return what the egress proxy allowed and refused; empty where none was asked for."""
         return []
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id} {self.mode}: {render.verdict(self).plain}>"
+
+    def _bundle(self) -> Bundle:
+        text = plain(render.summary(self, kept_in=""))
+        return {"text/plain": text, "text/html": html.result(self)}
 
     def raise_for_error(self) -> RunResult:
         """Return the result itself if the run ended well.

@@ -1,0 +1,64 @@
+"""What a notebook shows of a value: HTML where it can, plain text everywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Container
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from ccnb.render import html
+from ccnb.render.grid import Grid
+
+_WIDTH = 100
+
+Bundle = dict[str, str]
+"""MIME types and what is shown for them."""
+
+
+def plain(renderable: RenderableType, width: int = _WIDTH) -> str:
+    """Return a renderable as text without colours."""
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None, markup=False, emoji=False, highlight=False).print(
+        renderable
+    )
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def grid_bundle(grid: Grid) -> Bundle:
+    """Return both forms of a grid."""
+    return {"text/plain": plain(grid, 120), "text/html": html.table(grid)}
+
+
+class Shown:
+    """Mixed into what people hold: IPython asks it how it looks."""
+
+    def _bundle(self) -> Bundle:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self._bundle()["text/html"]
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, Any]:
+        """Return the MIME types that IPython asks for (its display protocol)."""
+        return {
+            kind: text
+            for kind, text in self._bundle().items()
+            if (not include or kind in include) and not (exclude and kind in exclude)
+        }
+
+
+class Patch(str, Shown):
+    """A patch: a text, which a notebook shows in colours."""
+
+    __slots__ = ()
+
+    def _bundle(self) -> Bundle:
+        from ccnb.redact import Redactor
+
+        # What the run itself made is kept as it is; what is shown is saved with the notebook.
+        clean = Redactor().text(self)
+        return {"text/plain": clean or "an empty patch", "text/html": html.patch(clean)}
