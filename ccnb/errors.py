@@ -7,7 +7,8 @@ An agent that fails is data (`RunResult.is_error`), not one of these, until `rai
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class CcnbError(Exception):
@@ -95,6 +96,19 @@ class RunBusyError(StoreError):
 
 class AgentError(CcnbError):
     """The run ended badly: raised by `RunResult.raise_for_error` only."""
+
+
+@contextmanager
+def without_inner_frames() -> Iterator[None]:
+    """Let an error that is raised on purpose begin here: its sentence says all.
+
+    The frames on its way have secrets among their locals, which a verbose traceback would print, and a
+    notebook would keep.
+    """
+    try:
+        yield
+    except CcnbError as error:
+        raise error.with_traceback(None) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -31,6 +31,10 @@ API_SOURCES = ("live", "script", "record", "replay")
 
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
 _OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
+_WORDS = (
+    *("mode", "model", "auth", "setup", "check", "image", "continues"),
+    *("system_prompt", "append_system_prompt"),
+)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = (
     "ANTHROPIC_API_KEY",
@@ -89,6 +93,8 @@ class RunSpec:
     append_system_prompt: str | None = None
     resume: str | None = None
     """A session id of Claude's to go on with."""
+    continues: str | None = None
+    """The id of an earlier run to go on with: in its conversation, in its workspace."""
     extra_args: tuple[str, ...] = ()
     """More arguments for `claude`, as they are."""
     image: str | None = None
@@ -183,7 +189,7 @@ def _strings(name: str, value: Any) -> tuple[str, ...]:
 def _check(spec: RunSpec) -> None:
     if not isinstance(spec.prompt, str) or not spec.prompt.strip():
         raise SpecError("prompt is empty; say what the agent should do")
-    for name in ("mode", "model", "auth", "setup", "check", "system_prompt", "append_system_prompt", "image"):
+    for name in _WORDS:
         value = getattr(spec, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SpecError(f"{name} must be a non-empty string, not {value!r}")
@@ -199,6 +205,8 @@ def _check(spec: RunSpec) -> None:
     _check_env(spec.env)
     if spec.resume is not None:
         _check_session(spec.resume)
+    if spec.continues is not None and spec.copy:
+        raise SpecError("continues goes on in the earlier run's workspace; leave copy out")
     if spec.copy and spec.workspace is None:
         raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
 

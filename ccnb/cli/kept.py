@@ -16,13 +16,13 @@ from rich.text import Text
 from ccnb import _loop, render
 from ccnb import mode as modes
 from ccnb.cli.output import console, exit_code, print_json, result_json, say
-from ccnb.cli.values import seconds
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
 from ccnb.mode.base import Place
 from ccnb.render import ListedRun
 from ccnb.runner import api
 from ccnb.runner.lists import listed
 from ccnb.runner.sweep import sweep as sweep_places
+from ccnb.runner.values import seconds
 from ccnb.store import FollowerLock, RunRow, Store
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Container
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console, RenderableType
 
+from ccnb.redact import Redactor
 from ccnb.render import html
 from ccnb.render.grid import Grid
+from ccnb.render.text import harmless
 
 _WIDTH = 100
 
@@ -55,10 +57,16 @@ class Patch(str, Shown):
     """A patch: a text, which a notebook shows in colours."""
 
     __slots__ = ()
+    _clean: str
+
+    @classmethod
+    def of(cls, text: str, clean: str) -> Self:
+        """Return a patch that is shown in another, clean form: what is shown is saved with the notebook."""
+        patch = cls(text)
+        patch._clean = Redactor().text(clean)
+        return patch
 
     def _bundle(self) -> Bundle:
-        from ccnb.redact import Redactor
-
-        # What the run itself made is kept as it is; what is shown is saved with the notebook.
-        clean = Redactor().text(self)
-        return {"text/plain": clean or "an empty patch", "text/html": html.patch(clean)}
+        text = getattr(self, "_clean", None)
+        clean = Redactor().text(self) if text is None else text
+        return {"text/plain": harmless(clean) or "an empty patch", "text/html": html.patch(clean)}

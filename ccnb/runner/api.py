@@ -13,11 +13,19 @@ from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError, did_you_mean
+from ccnb.errors import (
+    CcnbError,
+    ModeUnavailableError,
+    RunBusyError,
+    SpecError,
+    did_you_mean,
+    without_inner_frames,
+)
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.conversation import continued
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
@@ -34,6 +42,7 @@ CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
 """By what runs are chosen from the store."""
 
 
+@without_inner_frames()
 def run(
     prompt: str,
     *,
@@ -82,7 +91,8 @@ async def arun(
     making = asyncio.to_thread(
         start, prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options
     )
-    handle = await making
+    with without_inner_frames():
+        handle = await making
     try:
         return await handle
     except asyncio.CancelledError:
@@ -91,6 +101,7 @@ async def arun(
         raise
 
 
+@without_inner_frames()
 def start(
     prompt: str,
     *,
@@ -107,14 +118,14 @@ def start(
     CredentialError
     ModeUnavailableError
     """
-    spec = RunSpec.make(prompt, options)
+    store = Store()
+    spec = continued(RunSpec.make(prompt, options), store)
     workspaces.check(spec.workspace)
     models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
     begun_at = time.time()
-    store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
     handle = Run(new_id(), store)
@@ -134,6 +145,7 @@ def start(
     return handle
 
 
+@without_inner_frames()
 def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
     """Return the live handle of a run that this or another process started.
 
@@ -261,11 +273,15 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 
 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
-    """Return the latest successful run of the same spec that began on the same files."""
+    """Return the latest successful run of the same spec that began on the same files.
+
+    Where it goes on with an earlier run, that run is what it began on.
+    """
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:
             continue
-        if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
+        own = spec.workspace is None or spec.continues is not None
+        if own or row.progress.baseline == _baseline(str(spec.workspace), store):
             return row
     return None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccnb import _loop, render
-from ccnb.errors import AgentError, CcnbError
+from ccnb.errors import AgentError, CcnbError, without_inner_frames
 from ccnb.render import html
 from ccnb.render.shown import Bundle, Patch, Shown, plain
 from ccnb.results import Event, RunRecord
@@ -57,9 +57,12 @@ class RunResult(RunRecord, Shown):
     @property
     def patch(self) -> Patch:
         """Return what the run changed, as a patch; ignored files are not in it."""
-        file = self.folder.patch
         # Decoded, not read as text: that would take line ends for something to mend.
-        return Patch(file.read_bytes().decode(errors="replace") if file.exists() else "")
+        text, clean = (
+            file.read_bytes().decode(errors="replace") if file.exists() else ""
+            for file in (self.folder.patch, self.folder.clean_patch)
+        )
+        return Patch.of(text, clean or text)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -154,7 +157,8 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        return _loop.wait(self._needed(), self.cancel)
+        with without_inner_frames():
+            return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
         """Ask for the end; the result then has the outcome `cancelled`."""
@@ -184,7 +188,8 @@ class Run:
             await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        return _loop.bridge(self._needed()).__await__()
+        with without_inner_frames():
+            return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self._state}>"

@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "changes.patch"
 
     @property
+    def clean_patch(self) -> Path:
+        """Return the file that holds the patch without the run's secrets, where it had some."""
+        return self.path / "clean.patch"
+
+    @property
     def has_begun(self) -> bool:
         """Return whether a supervisor has written here."""
         return (self.inside / "steps").exists()
