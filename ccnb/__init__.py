@@ -74,5 +74,15 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give `%%cc` and its kin to a shell (`%load_ext ccnb`)."""
+    import_module("ccnb.magics").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take them away again (`%unload_ext ccnb`)."""
+    import_module("ccnb.magics").unload(shell)
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})

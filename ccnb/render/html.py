@@ -115,6 +115,15 @@ def bar(timings: Timings) -> str:
     return f'<div style="{look}">{pieces}</div><div>{duration(total_s)}: {words}</div>'
 
 
+def lines(head: str, shown: Sequence[str], *, is_open: bool) -> str:
+    """Return lines of a run below a head; folded unless they are to be seen."""
+    text = "".join(f"<div>{escaped(line) or '&nbsp;'}</div>" for line in shown)
+    block = f'<div style="{_MONO};font-size:.85em;max-height:30em;overflow:auto">{text}</div>'
+    if is_open:
+        return f"<div>{escaped(head)}</div>{block}"
+    return f"<details><summary>{escaped(head)}</summary>{block}</details>"
+
+
 def patch(text: str) -> str:
     """Return a patch with its lines coloured."""
     lines = text.splitlines()

@@ -22,9 +22,9 @@ Bundle = dict[str, str]
 def plain(renderable: RenderableType, width: int = _WIDTH) -> str:
     """Return a renderable as text without colours."""
     file = io.StringIO()
-    Console(file=file, width=width, color_system=None, markup=False, emoji=False, highlight=False).print(
-        renderable
-    )
+    # In a notebook rich would show it by itself.
+    console = Console(file=file, width=width, color_system=None, force_jupyter=False)
+    console.print(renderable, markup=False, emoji=False, highlight=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -53,7 +53,14 @@ class Shown:
         }
 
 
-class Patch(str, Shown):
+class ShownWhole(Shown):
+    """The same for what is also a list or a text, which IPython would print in its own way; comes first."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython gives it
+        printer.text(self._bundle()["text/plain"])
+
+
+class Patch(ShownWhole, str):
     """A patch: a text, which a notebook shows in colours."""
 
     __slots__ = ()

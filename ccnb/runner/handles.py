@@ -144,6 +144,15 @@ class Run:
         """Return the events so far."""
         return Events(self._store, self.run_id)
 
+    def events_after(self, offset: int) -> Iterator[Event]:
+        """Yield the events so far that begin after a byte of the output."""
+        return self._store.events(self.run_id, after=offset)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it has ended without a result: the infrastructure failed."""
+        return self.done and self._needed().exception() is not None
+
     @property
     def done(self) -> bool:
         """Return whether it has ended."""

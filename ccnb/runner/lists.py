@@ -6,14 +6,16 @@ from dataclasses import asdict
 
 from ccnb import render
 from ccnb.mode.base import Readiness
-from ccnb.render import ListedRun
-from ccnb.render.shown import Bundle, Shown, grid_bundle
+from ccnb.render import Grid, ListedRun
+from ccnb.render.shown import Bundle, ShownWhole, grid_bundle
+from ccnb.runner.handles import RunResult
+from ccnb.runner.sweep import Swept
 from ccnb.store import RunRow
 
 _MOST = 50
 
 
-class RunList(list[RunRow], Shown):
+class RunList(ShownWhole, list[RunRow]):
     """Runs of the store, the latest first."""
 
     def _bundle(self) -> Bundle:
@@ -28,11 +30,29 @@ class RunList(list[RunRow], Shown):
         return bundle
 
 
-class ModeList(list[Readiness], Shown):
+class ModeList(ShownWhole, list[Readiness]):
     """Modes, the strongest isolation first."""
 
     def _bundle(self) -> Bundle:
         return grid_bundle(render.readiness_table([asdict(mode) for mode in self]))
+
+
+class ResultList(ShownWhole, list[RunResult]):
+    """Results of finished runs; they show side by side."""
+
+    def _bundle(self) -> Bundle:
+        return grid_bundle(render.comparison(self))
+
+
+class SweptList(ShownWhole, list[Swept]):
+    """Places that a sweep has looked at."""
+
+    def _bundle(self) -> Bundle:
+        if not self:
+            words = "nothing was left behind"
+            return {"text/plain": words, "text/html": f"<i>{words}</i>"}
+        rows = [(one.run_id, one.mode, "removed" if one.removed else "left alone", one.why) for one in self]
+        return grid_bundle(Grid(("run", "mode", "", "why"), rows))
 
 
 def listed(row: RunRow) -> ListedRun:
