@@ -94,7 +94,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Complain in one line (argparse calls it)."""
-        text = re.sub(r"^argument (-\w/)?([^:]+): ", r"\2 ", message)
+        text = re.sub(r"^argument ([^:/]+)(/[^:]+)?: ", r"\1 ", message)
         raise UsageError(f"{text}; see {self.prog}?")
 
     def _refuse(self, word: str) -> NoReturn:

@@ -47,7 +47,8 @@ def make_request(
     ------
     UsageError, CcnbError
     """
-    values = {name: value for name, value in vars(given).items() if value not in (None, False, [])}
+    # By identity: 0 is a value, though a bad one.
+    values = {n: v for n, v in vars(given).items() if v is not None and v is not False}
     if given.expand:
         prompt = expand(prompt, variables)
         values = {n: expand(v, variables) if isinstance(v, str) else v for n, v in values.items()}

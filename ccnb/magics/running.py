@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -173,8 +174,10 @@ async def _watch(run: Run, view: View, waiting: Waiting) -> None:
 async def _stopped(run: Run, view: View, waiting: Waiting) -> str:
     """Wait for the end of a run that was asked to end; return what is to be said of it."""
     until = time.monotonic() + _END_LIMIT_S
-    while not run.done and time.monotonic() < until:
-        await waiting.pause(_LOOK_S)
+    # A second interrupt ends the waiting.
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        while not run.done and time.monotonic() < until:
+            await waiting.pause(_LOOK_S)
     view.look(run)
     view.end(_stored(run))
     if not run.done:
