@@ -7,8 +7,9 @@ An agent that fails is data (`RunResult.is_error`), not one of these, until `rai
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ContextDecorator
+from types import TracebackType
 
 
 class CcnbError(Exception):
@@ -98,17 +99,22 @@ class AgentError(CcnbError):
     """The run ended badly: raised by `RunResult.raise_for_error` only."""
 
 
-@contextmanager
-def without_inner_frames() -> Iterator[None]:
-    """Let an error that is raised on purpose begin here: its sentence says all.
+class WithoutInnerFrames(ContextDecorator):
+    """Lets an error that is raised on purpose begin where it leaves us: its sentence says all.
 
     The frames on its way have secrets among their locals, which a verbose traceback would print, and a
-    notebook would keep.
+    notebook would keep. (A context manager made of a generator would put the frames back.)
     """
-    try:
-        yield
-    except CcnbError as error:
-        raise error.with_traceback(None) from None
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the error begin here."""
+        if isinstance(error, CcnbError):
+            raise error.with_traceback(None) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -18,8 +18,8 @@ from ccnb.errors import (
     ModeUnavailableError,
     RunBusyError,
     SpecError,
+    WithoutInnerFrames,
     did_you_mean,
-    without_inner_frames,
 )
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
@@ -42,7 +42,7 @@ CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
 """By what runs are chosen from the store."""
 
 
-@without_inner_frames()
+@WithoutInnerFrames()
 def run(
     prompt: str,
     *,
@@ -91,7 +91,7 @@ async def arun(
     making = asyncio.to_thread(
         start, prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options
     )
-    with without_inner_frames():
+    with WithoutInnerFrames():
         handle = await making
     try:
         return await handle
@@ -101,7 +101,7 @@ async def arun(
         raise
 
 
-@without_inner_frames()
+@WithoutInnerFrames()
 def start(
     prompt: str,
     *,
@@ -145,7 +145,7 @@ def start(
     return handle
 
 
-@without_inner_frames()
+@WithoutInnerFrames()
 def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
     """Return the live handle of a run that this or another process started.
 

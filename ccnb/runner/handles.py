@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccnb import _loop, render
-from ccnb.errors import AgentError, CcnbError, without_inner_frames
+from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
 from ccnb.render import html
 from ccnb.render.shown import Bundle, Patch, Shown, plain
 from ccnb.results import Event, RunRecord
@@ -166,7 +166,7 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        with without_inner_frames():
+        with WithoutInnerFrames():
             return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
@@ -197,7 +197,7 @@ class Run:
             await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        with without_inner_frames():
+        with WithoutInnerFrames():
             return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:

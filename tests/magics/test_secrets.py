@@ -9,7 +9,7 @@ import pytest
 
 from tests.magics.conftest import texts
 
-pytestmark = pytest.mark.needs("bubblewrap")
+pytestmark = pytest.mark.needs("bubblewrap", "docker")
 
 OWN = "correct-horse-battery-staple"
 TOKEN = "sk-ant-oat01-" + "Zz9_" * 20
@@ -43,6 +43,7 @@ def test_a_run_that_printed_tokens_and_failures_in_every_detail(notebook, script
         "[use.text for e in r.events for use in e.tool_results]",
         "ccnb.frames.tools_frame(r)",
         "r.spec, r.to_dict(), r.calls, r.warnings",
+        f'ccnb.run("Go.", mode="docker", api="{script}", memory_mb=1, {given})',
         'os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"',
         f'ccnb.run("Go.", mode="docker", {given})',
         f'await ccnb.arun("Go.", mode="docker", api="{script}", {given})',
@@ -62,5 +63,5 @@ def test_a_run_that_printed_tokens_and_failures_in_every_detail(notebook, script
     assert "+MY_TOKEN=[redacted]" in texts(made.cells[5])[0]
     assert "the patch has a secret in it" in texts(made.cells[9])[0]
     errors = [o for cell in made.cells for o in cell.outputs if o.output_type == "error"]
-    assert [error.ename for error in errors] == ["EngineError"] * 3 + ["StoreError"]
+    assert [error.ename for error in errors] == ["EngineError"] * 4 + ["StoreError"]
     assert all("Traceback" in "\n".join(error.traceback) for error in errors)
