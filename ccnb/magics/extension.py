@@ -119,7 +119,7 @@ class CcMagics(Magics):
             from ccnb.store import Store
 
             row = Store().run(given.run)
-            view = open_view(self.shell, row.mode, quiet=False, begun_at=row.created_at.timestamp())
+            view = open_view(self.shell, quiet=False, begun_at=row.created_at.timestamp())
             return complete(watch(ccnb.attach(row.run_id), view, Blocking()))
 
     def cc_stop(self, line: str) -> Any:

@@ -34,12 +34,12 @@ class View(Protocol):
         """Show the last state; the result itself is the cell's value."""
 
 
-def open_view(shell: Any, mode: str, *, quiet: bool, begun_at: float | None = None) -> View:
+def open_view(shell: Any, *, quiet: bool, begun_at: float | None = None) -> View:
     """Return the view of a run that fits the front end."""
     if quiet:
         return Nothing()
     begun_at = begun_at or time.time()
-    return Page(mode, begun_at) if hasattr(shell, "kernel") else Lines(begun_at)
+    return Page(begun_at) if hasattr(shell, "kernel") else Lines(begun_at)
 
 
 class Nothing:
@@ -138,8 +138,8 @@ class Lines:
 class Page:
     """One output that is written anew: for a notebook. It is bounded, whatever the run prints."""
 
-    def __init__(self, mode: str, begun_at: float) -> None:
-        self._mode = mode
+    def __init__(self, begun_at: float) -> None:
+        self._mode = ""
         self._begun_at = begun_at
         self._story = Story(begun_at)
         self._note = ""
@@ -156,6 +156,7 @@ class Page:
     def look(self, run: Run) -> None:
         """See `View`."""
         self._story.read(run)
+        self._mode = run.mode
         now = time.monotonic()
         is_new = (self._story.count, run.state) != (self._count, self._state)
         if now - self._written_at < (EVERY_S if is_new else _STILL_S):

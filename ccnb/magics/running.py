@@ -94,7 +94,7 @@ async def perform(
     for mode in request.modes:
         budget = purse.budget_usd(request.options, limit_usd)
         limits = {} if budget is None else {"budget_usd": budget}
-        view = open_view(shell, mode, quiet=request.quiet or request.in_background)
+        view = open_view(shell, quiet=request.quiet or request.in_background)
         options = {**request.options, **limits, "mode": mode, "on_progress": view.say}
         begin = partial(api.start, request.prompt, **options)
         if request.in_background:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,6 +134,11 @@ class Run:
     def state(self) -> str:
         """Return `preparing`, `starting`, `running`, `checking`, `collecting` or `done`."""
         return self._state
+
+    @cached_property
+    def mode(self) -> str:
+        """Return the mode that it runs in; never `auto`."""
+        return self._store.run(self.run_id).mode
 
     @property
     def health(self) -> str:
