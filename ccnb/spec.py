@@ -165,8 +165,11 @@ class RunSpec:
         return cls(prompt=prompt, **options)
 
     def fingerprint(self) -> str:
-        """Return a digest that is the same for specs that ask for the same thing."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Return a digest that is the same for specs that ask for the same thing.
+
+        How much it may cost is no part of that.
+        """
+        text = json.dumps(self.to_dict() | {"budget_usd": None}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -58,7 +58,7 @@ def events_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
     """Return one row for each event, without what it says. See `runs_frame` for the parameters."""
     pieces: dict[str, list[Any]] = {name: [] for name in ("run_id", "since_s", *EVENT_COLUMNS)}
     for store, run_id, began in choose.stores(runs, where):
-        # Columns piece by piece: a million tuples at once would keep the garbage collector busy.
+        # Columns piece by piece: rows are let go of as soon as they are read.
         for rows in event_rows(store, run_id):
             for name, values in zip(EVENT_COLUMNS, zip(*rows, strict=True), strict=True):
                 pieces[name].append(np.array(values, dtype=float if name in _SECONDS else object))

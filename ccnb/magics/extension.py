@@ -184,7 +184,7 @@ def load(shell: Any) -> None:
         else:
             sys.stderr.write(f"%{name} belongs to another extension, and is left to it\n")
     if hasattr(shell, "kernel"):
-        shell.input_transformers_cleanup.append(Awaited(shell, cell))
+        Awaited(shell, cell)
 
 
 def unload(shell: Any) -> None:
@@ -193,25 +193,45 @@ def unload(shell: Any) -> None:
         for name in [n for n, function in known.items() if _is_ours(function)]:
             del shell.magics_manager.magics[kind][name]
     shell.configurables[:] = [one for one in shell.configurables if not isinstance(one, CcMagics)]
-    kept = [one for one in shell.input_transformers_cleanup if not isinstance(one, Awaited)]
-    shell.input_transformers_cleanup[:] = kept
+    for one in [one for one in shell.input_transformers_cleanup if isinstance(one, Awaited)]:
+        one.remove()
 
 
 class Awaited:
-    """Turns a `%%cc` cell into an awaited call: then the kernel can answer while the cell runs."""
+    """Turns a `%%cc` cell into an awaited call: then the kernel can answer while the cell runs.
+
+    A `%%cc` inside of another magic's cell (`%%time`) stays as it is: there nothing can be awaited.
+    """
 
     def __init__(self, shell: Any, name: str) -> None:
         self._shell = shell
         self._head = f"%%{name}"
+        self._in_cell = False
+        self._hooks = {"pre_run_cell": self._begin, "post_run_cell": self._end}
+        for event, hook in self._hooks.items():
+            shell.events.register(event, hook)
+        shell.input_transformers_cleanup.append(self)
+
+    def remove(self) -> None:
+        """Undo it."""
+        for event, hook in self._hooks.items():
+            self._shell.events.unregister(event, hook)
+        self._shell.input_transformers_cleanup.remove(self)
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Return the lines of the cell (IPython's protocol of input transformers)."""
         first = lines[0].rstrip() if lines else ""
         name, _, options = first.partition(" ")
-        if name != self._head or not self._shell.autoawait:
+        if name != self._head or self._in_cell or not self._shell.autoawait:
             return lines
         body = "".join(lines[1:])
         return [f"await get_ipython().magics_manager.registry['CcMagics'].acc({options!r}, {body!r})\n"]
+
+    def _begin(self, _: Any) -> None:
+        self._in_cell = True
+
+    def _end(self, _: Any) -> None:
+        self._in_cell = False
 
 
 def _free_name(shell: Any) -> str:

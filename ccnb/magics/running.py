@@ -112,6 +112,7 @@ async def perform(
 async def _one(
     begin: Callable[[], Run], view: View, waiting: Waiting, purse: Purse, *, several: bool
 ) -> list[RunResult]:
+    begun_at = time.time()
     try:
         run = await waiting.start(begin)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -125,7 +126,9 @@ async def _one(
         # No row is lost: the others are still run.
         say(error.message)
         return [stored] if stored else []
-    purse.take(result)
+    # One that was found again has been paid for.
+    if result.started_at.timestamp() >= begun_at:
+        purse.take(result)
     return [result]
 
 

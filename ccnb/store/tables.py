@@ -26,7 +26,8 @@ EVENT_COLUMNS = (
 )
 """What `event_rows` gives of each event, in this order; times are unix seconds."""
 
-_BATCH = 50_000
+_BATCH = 2_000
+"""Rows at once: many more keep the garbage collector busy, many fewer the database."""
 _SIZE = "length(CAST(raw AS BLOB))"
 _RUN = "(SELECT run FROM runs WHERE run_id = ?)"
 _BEGAN = "coalesce(json_extract(progress, '$.marks.begin'), created_at)"

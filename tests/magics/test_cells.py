@@ -185,6 +185,20 @@ def test_the_kernel_goes_on_while_a_cell_waits(notebook, double):
     assert texts(made.cells[3]) == ["True"]
 
 
+def test_other_magics_may_stand_above_it_and_loading_again_changes_nothing(notebook):
+    made = notebook(
+        "%load_ext ccnb\n%reload_ext ccnb",
+        f"%%time\n%%cc {DEMO} -q --out one\nGo.",
+        f"%%capture caught\n%%cc {DEMO} --out two\nGo.",
+        "one.outcome, two.outcome, len(caught.outputs) > 1",
+        f"%%cc {DEMO}\nGo.",
+    )
+    assert "Wall time" in str(made.cells[1].outputs)
+    assert made.cells[2].outputs == []
+    assert texts(made.cells[3]) == ["('success', 'success', True)"]
+    assert [o.output_type for o in made.cells[4].outputs] == ["display_data", "execute_result"]
+
+
 def test_errors_stop_the_notebook_with_one_line(notebook):
     made = notebook("%load_ext ccnb", "%%cc --mode nowhere --api script:demo\nGo.", allow_errors=True)
     assert complaint(made.cells[1]).startswith("UsageError: unknown mode 'nowhere'")
@@ -303,7 +317,7 @@ def test_the_cap_comes_from_config_or_environment(shell, monkeypatch):
     assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
     monkeypatch.setenv("CCNB_MAX_USD", "lots")
     assert "CCNB_MAX_USD must be a number of dollars, not 'lots'" in shell.run("%%cc -m local\nGo.").err
-    shell.run("%config CcMagics.max_usd = 0")
+    shell.run("%config CcMagics.max_usd = 0.0")
     assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
     assert ccnb.runs() == []
 
