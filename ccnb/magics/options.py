@@ -6,7 +6,7 @@ import argparse
 import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -183,8 +183,7 @@ def cc_parser(magic: str = "%%cc") -> Parser:
     return parser
 
 
-def runs_parser() -> Parser:
-    """Return the parser of `%cc_runs`."""
+def _runs_parser() -> Parser:
     parser = Parser("%cc_runs", "List the runs that are kept, the latest first.")
     parser.add_argument("--limit", type=_whole, default=20, metavar="N", help="the most to list")
     for name in ("mode", "outcome", "state"):
@@ -192,25 +191,22 @@ def runs_parser() -> Parser:
     return parser
 
 
-def sweep_parser() -> Parser:
-    """Return the parser of `%cc_sweep`."""
+def _sweep_parser() -> Parser:
     parser = Parser("%cc_sweep", "Remove the places that no run needs any more.")
     _text(parser, "--older-than", metavar="TIME", help="give up runs that are older too: 2h, 7d")
     return parser
 
 
-def run_parser(magic: str, about: str) -> Parser:
-    """Return the parser of a magic that takes a run."""
-    parser = Parser(magic, about)
-    parser.add_argument("run", metavar="RUN", help="the run's id, or a part of it that only one has")
+def _token_parser() -> Parser:
+    about = "Show which token is there, what kind it is and how long it lasts; never its value."
+    parser = Parser("%cc_token", about)
+    _flag(parser, "--reveal", help="refused: what a notebook shows is saved with it")
     return parser
 
 
-def plain_parser(magic: str, about: str, flags: Iterable[tuple[str, str]] = ()) -> Parser:
-    """Return the parser of a magic that takes nothing, or flags."""
+def _run_parser(magic: str, about: str) -> Parser:
     parser = Parser(magic, about)
-    for name, text in flags:
-        _flag(parser, name, help=text)
+    parser.add_argument("run", metavar="RUN", help="the run's id, or a part of it that only one has")
     return parser
 
 
@@ -224,3 +220,14 @@ def _flag(group: Any, *names: str, **more: Any) -> None:
 
 def _list(group: Any, *names: str, **more: Any) -> None:
     group.add_argument(*names, action="append", **more)
+
+
+LINES = {
+    "cc_modes": Parser("%cc_modes", "Show the modes: which are ready, and why the others aren't."),
+    "cc_runs": _runs_parser(),
+    "cc_attach": _run_parser("%cc_attach", "Follow a run to its result; the interrupt leaves it going on."),
+    "cc_stop": _run_parser("%cc_stop", "End a run and return its result."),
+    "cc_sweep": _sweep_parser(),
+    "cc_token": _token_parser(),
+}
+"""The line magics and what they take."""
