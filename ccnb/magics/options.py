@@ -57,6 +57,13 @@ def _name(text: str) -> str:
     return text
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help of one width, wherever it is shown."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=110)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line, with the nearest option that there is."""
 
@@ -67,7 +74,7 @@ class Parser(argparse.ArgumentParser):
             epilog=epilog,
             add_help=False,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
 
     @property
