@@ -110,7 +110,7 @@ class Story:
             turns=self.turns,
             tokens=self.tally.final_usage.total_tokens,
             note=render.one_line(note if waits else self.tool, _WIDTH),
-        ).plain
+        ).plain.replace("  ", " · ")  # a page makes one space of two
 
 
 class Lines:

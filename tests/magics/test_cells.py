@@ -277,6 +277,9 @@ def test_the_view_is_not_written_more_than_ten_times_a_second(kernel, home, doub
     updates = [m for m in found if m["msg_type"] == "update_display_data"]
     assert 10 < len(updates) <= 10 * took_s + 3
     assert max(len(str(m["content"])) for m in updates) < 60_000
+    shown = updates[len(updates) // 2]["content"]["data"]["text/plain"].splitlines()
+    assert shown[0].startswith("local: running · ")
+    assert 1 < len(shown) <= 9
 
 
 def test_a_kernel_that_died_is_taken_over(kernel, home, double):
