@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ccnb.runner.api import readiness as modes
     from ccnb.runner.handles import Run, RunResult
     from ccnb.runner.sweep import sweep
+    from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "Secret",
+    "TokenInfo",
     "arun",
     "attach",
     "modes",
@@ -36,6 +38,7 @@ __all__ = [
     "runs",
     "start",
     "sweep",
+    "token",
 ]
 
 __version__ = "0.1.0"
@@ -48,6 +51,7 @@ _WHERE = {
     "RunResult": "runner.handles",
     "RunSpec": "spec",
     "Secret": "redact",
+    "TokenInfo": "runner.token",
     "arun": "runner.api",
     "attach": "runner.api",
     "modes": "runner.api:readiness",
@@ -55,6 +59,7 @@ _WHERE = {
     "runs": "runner.api",
     "start": "runner.api",
     "sweep": "runner.sweep",
+    "token": "runner.token",
 }
 """Names are imported when first used: `import ccnb` alone stays fast and does nothing."""
 

@@ -35,6 +35,12 @@ class ScriptError(CcnbError, ValueError):
     exit_code = 2
 
 
+class CassetteError(CcnbError, ValueError):
+    """A cassette can't be replayed, or not be recorded there; the message names the file."""
+
+    exit_code = 2
+
+
 class ModeUnavailableError(CcnbError):
     """The mode isn't ready on this machine."""
 
@@ -55,6 +61,12 @@ class CredentialError(CcnbError):
     """No credential was found, or the one found can't be used."""
 
     exit_code = 4
+
+
+class EnvFileError(CcnbError):
+    """A `.env` file can't be read or written; it is as it was."""
+
+    exit_code = 3
 
 
 class StartError(CcnbError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ccnb.credentials import VARIABLES
+from ccnb.credentials.token import BEARER
 from ccnb.engine import connect
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
@@ -65,13 +67,24 @@ def pytest_runtest_setup(item):
                 pytest.skip(why)
 
 
+def hide_credentials(monkeypatch, folder):
+    """Hide every place in which a credential may lie: the environment, `.env`, the keychain, the file."""
+    for name in (*VARIABLES, BEARER):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(folder / "no-login"))
+    monkeypatch.chdir(folder)
+
+
 @pytest.fixture
 def home(monkeypatch):
-    """Return the home of a fresh store; what its runs leave behind is removed and told as a failure."""
+    """Return the home of a fresh store; what its runs leave behind is removed and told as a failure.
+
+    No credential of whoever runs the tests is found: a test must never cost anything.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ccnb-test-"))
     monkeypatch.setenv("CCNB_HOME", str(folder))
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    hide_credentials(monkeypatch, folder)
     yield folder
     gateway.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -86,7 +99,9 @@ def places(home):
 
 
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap"))]
+OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
+"""Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
+MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
 
 
 @pytest.fixture(params=MODES)
@@ -130,9 +145,9 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
-        if mode == "local":
+        if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
-            return common
+            return common | OTHERS.get(mode, {})
         return common | {"image": agent_image(mode)}
 
     return options

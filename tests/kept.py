@@ -13,7 +13,9 @@ from ccnb.store import Progress, Store
 BEGAN = 1_800_000_000.0
 
 
-def keep_run(store: Store, run_id: str, *, events=(), finished=True, prompt="Do it.", **more) -> RunResult:
+def keep_run(
+    store: Store, run_id: str, *, events=(), finished=True, prompt="Do it.", calls=(), **more
+) -> RunResult:
     """Put a run into a store: its record, its events given as `(seconds since its start, message)`."""
     mode = more.pop("mode", "docker")
     spec = RunSpec(prompt=prompt, mode=mode, check=more.pop("check_command", None))
@@ -35,7 +37,7 @@ def keep_run(store: Store, run_id: str, *, events=(), finished=True, prompt="Do 
     if rows:
         store.append(run_id, rows, 100 * len(rows), b"")
     if finished:
-        store.finish(record, progress)
+        store.finish(record, progress, calls)
     return RunResult.of(record, store.home)
 
 

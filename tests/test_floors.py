@@ -16,6 +16,7 @@ FLOORS = (
     # The ground floor's values are made of one another, in this order.
     {"errors"},
     {"redact"},
+    {"network"},
     {"spec"},
     {"results"},
     {"store", "stream", "render", "claude", "engine", "credentials", "_loop", "_process"},
@@ -33,6 +34,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 OWNERS = {
     "docker": {"engine"},
     "keyring": {"credentials"},
+    "dotenv": {"credentials"},
     "starlette": {"gateway"},
     "uvicorn": {"gateway"},
     "pandas": {"frames", "plots"},
@@ -50,9 +52,9 @@ OWNERS = {
 
 
 def room_of(path):
-    """Return a module's room: the part below `ccnb`. The package's own `__init__` is above all."""
+    """Return a module's room: its part below `ccnb`. The package's two dunder files are above all."""
     first = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    return None if first == "__init__" else first
+    return None if first in ("__init__", "__main__") else first
 
 
 def modules():
@@ -150,7 +152,7 @@ def test_the_rooms_of_values_do_no_input_and_no_output():
         "urllib.request",
         "io",
     }
-    for room in ("errors", "redact", "spec", "results"):
+    for room in ("errors", "redact", "network", "spec", "results"):
         for name in imports_of(ROOT / f"{room}.py"):
             assert name not in banned
             assert name.partition(".")[0] not in banned

@@ -16,7 +16,7 @@ from ccnb.errors import CcnbError, SpecError
 from ccnb.redact import Secret
 from ccnb.spec import PERMISSION_MODES, RunSpec
 
-words = st.text(min_size=1, max_size=20).filter(str.strip)
+words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() and "\0" not in text)
 seconds = st.floats(0.001, 1e6) | st.integers(1, 10**6)
 env_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 plain_env = st.dictionaries(env_names, st.text(max_size=10).filter(lambda v: "\0" not in v), max_size=3)
@@ -34,7 +34,7 @@ specs = st.builds(
     workspace=optional(st.sampled_from(["/work/a", "/tmp", "b/c"])),
     api=st.sampled_from(["live", "script:demo", "script:/a/b:c.yaml", "replay:x"]),
     auth=st.sampled_from([None, "env", "gateway"]),
-    network=st.sampled_from(["open", "none"]),
+    network=st.sampled_from(["open", "none", ["a.org", "*.b.org:8443"], ("::1", "bücher.example")]),
     setup=optional(words),
     check=optional(words),
     timeout_s=seconds,
@@ -115,6 +115,9 @@ def test_what_an_older_version_wrote_still_loads():
         ("api", None),
         ("auth", "keychain"),
         ("network", "closed"),
+        ("network", []),
+        ("network", ["https://example.org"]),
+        ("network", None),
         ("isolation", "all"),
         ("permission_mode", "bypass"),
         ("setup", ""),
@@ -192,5 +195,21 @@ def test_the_source_of_answers_is_the_word_before_the_colon():
     assert RunSpec(prompt="x", api="script:a:b.yaml").api_source == "script"
 
 
+def test_lists_of_the_same_hosts_are_one_spec():
+    one = RunSpec(prompt="x", network=["B.org.", "a.org:443", "c.org:8443"])
+    other = RunSpec(prompt="x", network=("c.org:8443", "a.org", "b.org", "b.org"))
+    assert one == other
+    assert one.fingerprint() == other.fingerprint()
+    assert one.hosts == ("a.org", "b.org", "c.org:8443")
+    assert RunSpec(prompt="x", network="a.org").hosts == ("a.org",)
+    assert RunSpec(prompt="x", network="none").hosts == ()
+
+
 def test_no_environment_at_all_is_an_empty_one():
     assert RunSpec(prompt="x", env=None).env == {}
+
+
+@pytest.mark.parametrize("more", [{"model": "a\0b"}, {"check": "a\0b"}, {"extra_args": ["--x", "a\0b"]}])
+def test_a_nul_byte_which_no_command_can_take_is_refused(more):
+    with pytest.raises(SpecError, match="holds a NUL byte"):
+        RunSpec(prompt="x", **more)

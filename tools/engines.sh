@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The engines the tests use: docker, podman (rootful and rootless), bubblewrap, and a base image.
+# The engines the tests use: docker and podman (each rootful and rootless), bubblewrap, and a base image.
 #
 #   tools/engines.sh              install, start, make the base image; a second run takes seconds
-#   tools/engines.sh share IMAGE  copy one image (a short name) from docker into both podmans
+#   tools/engines.sh share IMAGE  copy one image (a short name) from docker into the other engines
 #   tools/engines.sh stop         stop what an earlier run started, and nothing else
 #
 # It changes a machine only where it is root on Debian; elsewhere it says what is missing.
@@ -58,11 +58,11 @@ need() {
 }
 
 install_packages() {
-  # docker-init (tini) and catatonit are what --init runs; newuidmap, slirp4netns and
-  # fuse-overlayfs are for rootless podman.
+  # docker-init (tini) and catatonit are what --init runs; newuidmap, slirp4netns, fuse-overlayfs
+  # and rootlesskit are for the rootless engines.
   need dockerd:docker.io docker:docker.io docker-init:tini iptables:iptables \
     podman:podman crun:crun runc:runc catatonit:catatonit slirp4netns:slirp4netns \
-    newuidmap:uidmap fuse-overlayfs:fuse-overlayfs \
+    newuidmap:uidmap fuse-overlayfs:fuse-overlayfs rootlesskit:rootlesskit \
     bwrap:bubblewrap git:git debootstrap:debootstrap update-ca-certificates:ca-certificates
 }
 
@@ -122,7 +122,7 @@ wait_for() {
 
 start_docker() {
   answers "$DOCKER_SOCKET" >/dev/null && return 0
-  if ! pgrep -x dockerd >/dev/null; then
+  if ! pgrep -x -u root dockerd >/dev/null; then
     # Left by a daemon that was killed: a new one refuses to start if that id is in use again.
     rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
     start docker dockerd
@@ -169,6 +169,7 @@ describe_tester() {
   home=$(getent passwd "$TESTER" | cut -d : -f 6)
   TESTER_RUN=/run/user/$(id -u "$TESTER")
   TESTER_SOCKET=$TESTER_RUN/podman/podman.sock
+  TESTER_DOCKER=$TESTER_RUN/docker.sock
   TESTER_CONF=$home/.config/containers
   AS_TESTER=(setpriv --reuid="$TESTER" --regid="$TESTER" --init-groups
     env -i -C / HOME="$home" USER="$TESTER" XDG_RUNTIME_DIR="$TESTER_RUN"
@@ -184,11 +185,28 @@ open_devices() {
   done
 }
 
-start_rootless_podman() {
-  answers "$TESTER_SOCKET" >/dev/null && return 0
+make_tester_run() {
   open_devices
   mkdir -p /run/user
   install -d -m 0700 -o "$TESTER" -g "$TESTER" "$TESTER_RUN" "$TESTER_RUN/podman"
+}
+
+# Debian keeps Docker's own script for this among the examples.
+start_rootless_docker() {
+  answers "$TESTER_DOCKER" >/dev/null && return 0
+  local script
+  script=$(PATH=$PATH:/usr/share/docker.io/contrib command -v dockerd-rootless.sh) ||
+    die "no dockerd-rootless.sh is here; install the rest of Docker"
+  make_tester_run
+  start docker-rootless "${AS_TESTER[@]}" DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none \
+    DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SANDBOX=false \
+    sh "$script" --storage-driver fuse-overlayfs -H "unix://$TESTER_DOCKER"
+  wait_for docker-rootless "$TESTER_DOCKER"
+}
+
+start_rootless_podman() {
+  answers "$TESTER_SOCKET" >/dev/null && return 0
+  make_tester_run
   "${AS_TESTER[@]}" mkdir -p "$TESTER_CONF"
   podman_conf | "${AS_TESTER[@]}" tee "$TESTER_CONF/containers.conf" >/dev/null
   # Left to itself Debian's podman takes vfs here, which copies a whole image for each container.
@@ -226,6 +244,12 @@ copy_to() {
   "$@" untag "$id" "localhost/$IMAGE" 2>/dev/null || true
 }
 
+copy_to_rootless_docker() {
+  local there=(docker -H "unix://$TESTER_DOCKER")
+  [ "$(image_id "${there[@]}")" != "$id" ] || return 0
+  in_docker save "$IMAGE" | "${there[@]}" load -q >/dev/null
+}
+
 # share IMAGE  The id is a digest of the image's content, the same in every engine.
 share() {
   IMAGE=$1
@@ -234,6 +258,7 @@ share() {
   [ -n "$id" ] || die "docker has no image $IMAGE"
   copy_to podman &
   copy_to "${AS_TESTER[@]}" podman
+  copy_to_rootless_docker
   wait $!
 }
 
@@ -313,6 +338,7 @@ make_base_image() {
 
 report_ready() {
   say "docker $(answers "$DOCKER_SOCKET") ready at unix://$DOCKER_SOCKET"
+  say "docker $(answers "$TESTER_DOCKER") ready at unix://$TESTER_DOCKER (rootless, user $TESTER)"
   say "podman $(answers "$PODMAN_SOCKET") ready at unix://$PODMAN_SOCKET"
   say "podman $(answers "$TESTER_SOCKET") ready at unix://$TESTER_SOCKET (rootless, user $TESTER)"
   say "$(bwrap --version) ready"
@@ -326,6 +352,7 @@ main() {
   make_tester
   describe_tester
   start_rootless_podman
+  start_rootless_docker
   make_base_image
   share "$BASE_IMAGE"
   report_ready
@@ -349,6 +376,7 @@ case "${1:-start}" in
     ;;
   stop)
     ! id "$TESTER" >/dev/null 2>&1 || { describe_tester && stop_rootless_podman; }
+    stop docker-rootless
     stop podman
     stop docker
     ;;

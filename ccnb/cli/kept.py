@@ -17,6 +17,7 @@ from ccnb import _loop, render
 from ccnb import mode as modes
 from ccnb.cli.output import console, exit_code, print_json, result_json, say
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.gateway import network_log
 from ccnb.mode.base import Place
 from ccnb.render import ListedRun
 from ccnb.runner import api
@@ -52,13 +53,15 @@ def remove_runs(run_ids: Sequence[str], older_than: str | None, *, all_finished:
     return 0
 
 
-def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) -> int:
+def show(run_id: str, *, events: bool, patch: bool, files: bool, network: bool, as_json: bool) -> int:
     """Print a run: its summary and conversation, or the part of it that was asked for."""
     row = Store().run(run_id)
     if events:
         for event in Store().events(row.run_id):
             sys.stdout.write(json.dumps(event.raw) + "\n")
         return 0
+    if network:
+        return _show_network(row, as_json=as_json)
     if row.record is None:
         return _show_unfinished(row, as_json=as_json)
     result = api.result_of(row)
@@ -73,6 +76,18 @@ def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) 
         _print_conversation(row)
         out.print(render.summary(result, kept_in=str(result.folder.path), answer=False))
         out.print(render.phase_bar(result.timings))
+    return 0
+
+
+def _show_network(row: RunRow, *, as_json: bool) -> int:
+    """Print what a run's list of hosts allowed and refused; so far, of one that goes on."""
+    connections = network_log.read(row.folder.path)
+    if as_json:
+        print_json([asdict(one) | {"at": one.at.isoformat()} for one in connections])
+    elif connections:
+        console().print(render.network_table(connections))
+    else:
+        say("nothing was asked for" if row.spec.hosts else "this run has no list of hosts")
     return 0
 
 

@@ -106,9 +106,9 @@ def _facts() -> dict[str, Any]:
     store = Store()
     program = claude.find_program()
     try:
-        variable: str | None = credentials.find().variable
+        token: credentials.TokenRecord | None = credentials.find().record
     except CredentialError:
-        variable = None
+        token = None
     return {
         "ccnb": ccnb.__version__,
         "python": platform.python_version(),
@@ -117,7 +117,8 @@ def _facts() -> dict[str, Any]:
         "git": _version("git"),
         "claude": _version(str(program)) if program else None,
         "claude_program": str(program) if program else None,
-        "credential": variable,
+        "credential": token.variable if token else None,
+        "credential_in": f"{token.kind} in {token.where}" if token else None,
         "store": str(store.home),
         "store_bytes": folder_size(store.home),
         "runs": len(store.runs()),
@@ -135,7 +136,7 @@ def _things(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("platform", facts["platform"], ""),
         ("git", facts["git"] or "not found", "" if facts["git"] else "install git: patches are made with it"),
         ("claude", program if facts["claude"] else "not found", "" if facts["claude"] else _NO_CLAUDE),
-        ("token", f"in {facts['credential']}" if facts["credential"] else "none", _unless(facts, token)),
+        ("token", facts["credential_in"] or "none", _unless(facts, token)),
         ("store", kept, ""),
     ]
 

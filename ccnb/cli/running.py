@@ -16,7 +16,7 @@ from ccnb.cli.output import complain, console, exit_code, leave, print_json, res
 from ccnb.errors import CcnbError, ModeUnavailableError
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
-from ccnb.runner.values import check_together, environment, mode_names
+from ccnb.runner.values import check_together, environment, mode_names, network
 from ccnb.spec import TEST_PROMPT
 from ccnb.store import Store
 
@@ -55,6 +55,8 @@ class Request:
         options["env"] = environment(given["env"] or [], given["secret_env"] or [])
         if given["timeout"] is not None:
             options["timeout_s"] = given["timeout"]
+        if given["network"]:
+            options["network"] = network(given["network"])
         modes = mode_names(given["mode"])
         check_together(modes, workspace=given["workspace"], copy=given["copy"])
         return cls(

@@ -1,15 +1,17 @@
 #!/bin/sh
 # Runs set-up, agent and check in the place, one after the other, and outlives whoever started it.
 #
-#   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S COMMAND [ARGUMENT...]
+#   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S LIFETIME_S COMMAND [ARGUMENT...]
 #
 # INSIDE is the part of the run folder that the place sees. It holds `prompt` and, where wanted, `setup`
-# and `check` (shell scripts). Written there: `out` and `err` (the agent's), `setup.out`, `check.out`,
-# `heartbeat` (seconds, once a second), and `steps`, one line for each thing that came to pass:
+# and `check` (shell scripts), and `relay.mjs` where the place has a list of hosts. Written there: `out` and
+# `err` (the agent's), `setup.out`, `check.out`, `relay.err`, `heartbeat` (seconds, once a second), and
+# `steps`, one line for each thing that came to pass:
 #
 #   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout, stopped or oom
 #
-# A file `stop` made there ends the agent and all that follows, `enough` the agent alone, `done` ends the wait that follows when KEEP_S > 0.
+# A file `stop` made there ends the agent and all that follows, `enough` the agent alone, `done` ends the
+# wait that follows when KEEP_S > 0. After LIFETIME_S everything ends, whatever became of this script.
 # Everything is in functions: the shell has read the whole file before the agent can change it.
 
 note() {
@@ -88,12 +90,40 @@ find_workspace() {
     return 1
 }
 
+# Start the relay to the egress proxy; it ends with the place. The agent itself can run it, being a Bun
+# program, which takes options from a variable; else node does, where the image has it.
+relay() {
+    program=$inside/relay.mjs
+    relay_by env BUN_OPTIONS="--preload $program" claude --version || relay_by node "$program"
+}
+
+relay_by() {
+    rm -f "$inside/relay.failed"
+    (
+        # Elsewhere than in the workspace, whose settings for Bun and Node are not for the relay.
+        cd / && "$@" </dev/null >>"$inside/relay.err" 2>&1
+        : >"$inside/relay.failed"
+    ) &
+    tries=0
+    until [ -e "$inside/relay.ready" ]; do
+        [ ! -e "$inside/relay.failed" ] && [ "$tries" -lt 500 ] || return 1
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+}
+
 linger() {
     end=$(($(date +%s) + keep_s))
     while [ ! -e "$inside/done" ] && [ "$(date +%s)" -lt "$end" ]; do
         date +%s >"$inside/heartbeat"
         sleep 1
     done
+}
+
+# Should this script be stopped or stuck, its end still comes, and the place's with it.
+guard() {
+    $session sh -c 'sleep "$0"; kill -9 "$1"' "$1" "$$" </dev/null >/dev/null 2>&1 &
+    guard=$!
 }
 
 work() {
@@ -111,8 +141,8 @@ work() {
 }
 
 main() {
-    inside=$1 workspace=$2 timeout_s=$3 keep_s=$4
-    shift 4
+    inside=$1 workspace=$2 timeout_s=$3 keep_s=$4 lifetime_s=$5
+    shift 5
     # Read before the agent can write another one.
     check=
     [ ! -e "$inside/check" ] || check=$(cat "$inside/check")
@@ -122,10 +152,16 @@ main() {
     else
         set -m 2>/dev/null
     fi
-    note started
-    work "$@"
+    guard "$lifetime_s"
+    if [ -e "$inside/relay.mjs" ] && ! relay; then
+        note relay 1 missing
+    else
+        note started
+        work "$@"
+    fi
     note finished
     [ "$keep_s" -eq 0 ] || linger
+    signal KILL "$guard"
 }
 
 main "$@"

@@ -15,6 +15,7 @@ from typing import IO, Any
 import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
+from docker.tls import TLSConfig
 from docker.types import Mount, Ulimit
 
 from ccnb.engine.discovery import Endpoint, endpoints
@@ -38,13 +39,31 @@ class Identity:
     """The folders must be given to `uid` before and taken back after."""
 
 
+class _Client(docker.APIClient):
+    """The SDK's client, true to the engine's own authority.
+
+    requests prefers REQUESTS_CA_BUNDLE to what a session was told (psf/requests issue 3829).
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 class Engine:
     """A container engine that answers. Make one with `connect`."""
 
     def __init__(self, endpoint: Endpoint, kind: str) -> None:
         self.endpoint = endpoint
         self.kind = kind
-        self.api = docker.APIClient(base_url=endpoint.url, timeout=_TIMEOUT_S, num_pools=64)
+        self.api = _Client(
+            base_url=endpoint.url,
+            timeout=_TIMEOUT_S,
+            num_pools=64,
+            tls=_tls(endpoint.certificates),
+            # The person's own ssh knows their keys and hosts.
+            use_ssh_client=endpoint.url.startswith("ssh://"),
+        )
         self.info: dict[str, Any] = self.api.info()
         version = self.api.version()
         self.version = str(version.get("Version", "?"))
@@ -263,7 +282,11 @@ def connect(kind: str, url: str | None = None) -> Engine:
         None does; the message says what was tried and what to do.
     """
     tried: list[str] = []
-    for endpoint in [Endpoint(url, "named")] if url else endpoints(kind):
+    known = endpoints(kind)
+    if url:
+        # One that is found here too may come with certificates.
+        known = [endpoint for endpoint in known if endpoint.url == url] or [Endpoint(url, "named")]
+    for endpoint in known:
         try:
             engine = Engine(endpoint, kind)
         except (DockerException, requests.exceptions.RequestException) as error:
@@ -279,12 +302,25 @@ def connect(kind: str, url: str | None = None) -> Engine:
     raise EngineError(f"no {kind} engine answers{what}; {action}")
 
 
+def _tls(folder: Path | None) -> TLSConfig | bool:
+    """Return what speaks to an engine behind TLS; its certificate is always verified."""
+    if folder is None:
+        return False
+    pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
+    return TLSConfig(
+        client_cert=pair if (folder / "cert.pem").exists() else None,
+        ca_cert=str(folder / "ca.pem"),
+        verify=True,
+    )
+
+
 def _brief(error: Exception) -> str:
     text = str(error)
     for sign, meaning in (
         ("Permission denied", "permission denied"),
         ("No such file", "no such socket"),
         ("Connection refused", "connection refused"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate isn't signed by the authority in ca.pem"),
     ):
         if sign in text:
             return meaning

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,18 @@ class Endpoint:
 
     url: str
     origin: str
+    certificates: Path | None = None
+    """A folder with `ca.pem`, `cert.pem` and `key.pem`, for an engine behind TLS."""
 
     @property
     def socket(self) -> Path | None:
         """Return the socket's path, when it is one of this machine's."""
         return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
+
+    @property
+    def remote(self) -> bool:
+        """Return whether the engine is reached over a network that is more than this machine's own."""
+        return self.socket is None and urlsplit(self.url).hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def endpoints(kind: str) -> list[Endpoint]:
@@ -38,7 +46,7 @@ def endpoints(kind: str) -> list[Endpoint]:
 
 def _docker() -> Iterator[tuple[Endpoint, bool]]:
     if host := os.environ.get("DOCKER_HOST"):
-        yield Endpoint(host, "DOCKER_HOST"), True
+        yield Endpoint(host, "DOCKER_HOST", _certificates()), True
         return
     if context := _docker_context():
         yield context, True
@@ -83,9 +91,21 @@ def _runtime_folder() -> str:
     return os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
 
 
+def _docker_folder() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def _certificates() -> Path | None:
+    """Return the folder that Docker's own variables name; either of them asks for TLS."""
+    named = os.environ.get("DOCKER_CERT_PATH")
+    if not named and not os.environ.get("DOCKER_TLS_VERIFY"):
+        return None
+    return Path(named) if named else _docker_folder()
+
+
 def _docker_context() -> Endpoint | None:
     """Return the engine of the current docker context, unless that is the default one."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    folder = _docker_folder()
     name = os.environ.get("DOCKER_CONTEXT")
     try:
         name = name or json.loads((folder / "config.json").read_text()).get("currentContext")
@@ -94,7 +114,9 @@ def _docker_context() -> Endpoint | None:
         for file in (folder / "contexts" / "meta").glob("*/meta.json"):
             meta = json.loads(file.read_text())
             if meta.get("Name") == name:
-                return Endpoint(meta["Endpoints"]["docker"]["Host"], f"docker context {name!r}")
+                tls = folder / "contexts" / "tls" / file.parent.name / "docker"
+                host = meta["Endpoints"]["docker"]["Host"]
+                return Endpoint(host, f"docker context {name!r}", tls if tls.is_dir() else None)
     except (OSError, ValueError, KeyError, AttributeError):
         return None
     return None

@@ -8,6 +8,7 @@ import os
 import posixpath
 import re
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,6 +22,9 @@ from ccnb.errors import ImageError
 
 REPOSITORY = "localhost/ccnb-agent"
 LABEL = "ccnb.image"
+
+_COPY_LABEL = "ccnb.copy"
+_COPY_LIMIT_S = 600
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,12 @@ def program_from(engine: Engine, reference: str, target: Path) -> Path:
     ImageError
         There is none in it.
     """
+    for left in engine.list([_COPY_LABEL]):
+        # Its maker died before it could remove it.
+        if left["Created"] < time.time() - _COPY_LIMIT_S:
+            engine.remove(left["Id"])
     with engine.mapped("look into the image"):
-        container = engine.api.create_container(reference, ["true"])["Id"]
+        container = engine.api.create_container(reference, ["true"], labels={_COPY_LABEL: ""})["Id"]
     try:
         path = "/usr/local/bin/claude"
         for _ in range(8):

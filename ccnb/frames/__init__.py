@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -178,10 +177,10 @@ def _call_rows(result: RunResult) -> Iterator[dict[str, Any]]:
     began = result.started_at.timestamp()
     known = {column.name for column in COLUMNS["calls"]}
     for call in result.calls:
-        at = datetime.fromisoformat(call["at"]).timestamp() if call.get("at") else None
+        at = call["at"].timestamp()
         yield {name: value for name, value in call.items() if name in known} | {
             "run_id": result.run_id,
             "mode": result.mode,
             "at": at,
-            "since_s": at - began if at else None,
+            "since_s": at - began,
         }

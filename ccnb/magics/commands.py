@@ -42,7 +42,7 @@ class CcMagics(Magics):
     api = Unicode(None, allow_none=True, help="Where answers come from: live, script:demo.").tag(config=True)
     workspace = Unicode(None, allow_none=True, help="The folder to work in.").tag(config=True)
     auth = Unicode(None, allow_none=True, help="How the credential gets to the agent.").tag(config=True)
-    network = Unicode(None, allow_none=True, help="open or none.").tag(config=True)
+    network = Unicode(None, allow_none=True, help="open, none, or the only hosts.").tag(config=True)
     check = Unicode(None, allow_none=True, help="A command to run after the agent.").tag(config=True)
     timeout_s = Float(None, allow_none=True, help="Seconds that an agent may work.").tag(config=True)
     max_usd = Float(

@@ -104,7 +104,7 @@ _VALUES: dict[str, Callable[[str], list[str]]] = {
     "--api": _apis,
     "--continue": _run_ids,
     "--auth": _of("AUTHS"),
-    "--network": _of("NETWORKS"),
+    "--network": lambda _: ["none", "open"],
     "--isolation": _of("ISOLATIONS"),
     "--permission-mode": _of("PERMISSION_MODES"),
 }

@@ -158,7 +158,7 @@ def cc_parser(magic: str = "%%cc") -> Parser:
     _flag(where, "--copy", help="work on a copy of the workspace")
     _text(where, "--api", metavar="SOURCE", help="live, script:NAME-or-FILE, record:FILE, replay:FILE")
     _text(where, "--auth", help="how the credential gets to the agent")
-    _text(where, "--network", help="open; none: no way out of the place")
+    _list(where, "--network", metavar="WAY", help="open; none: no way out; or the only hosts: a.org,*.b.org")
     _text(where, "--image", help="a container image instead of the project's own")
     _text(where, "--isolation", metavar="auto|none", help="none: mode local without a wall")
     _flag(where, "--keep", help="leave the place there at the end")

@@ -15,7 +15,7 @@ from ccnb.errors import did_you_mean
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.conversation import continued
-from ccnb.runner.values import check_together, environment, mode_names
+from ccnb.runner.values import check_together, environment, mode_names, network
 from ccnb.spec import RunSpec
 from ccnb.store import Store
 
@@ -56,6 +56,8 @@ def make_request(
     # Where a run goes on with another, what isn't said is the other's, not a default.
     left = ("mode", "workspace", "model") if given.continues else ()
     options = {n: v for n, v in defaults.items() if v is not None and n != "mode" and n not in left} | options
+    if isinstance(listed := options.get("network"), str | list):
+        options["network"] = network([listed] if isinstance(listed, str) else listed)
     if env := environment(given.env or [], given.secret_env or []):
         options["env"] = env
     mode = values.get("mode") or ("auto" if given.continues else _default_mode(defaults))
@@ -64,7 +66,7 @@ def make_request(
     for name in modes:
         spec = continued(RunSpec.make(prompt, {**options, "mode": name}), Store())
         workspaces.check(spec.workspace)
-        models.check(spec)
+        models.check(models.settle(spec))
     return Request(
         prompt=prompt,
         modes=modes,

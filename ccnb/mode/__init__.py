@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from ccnb.errors import ModeUnavailableError, SpecError, did_you_mean
-from ccnb.mode.base import Mode
+from ccnb.mode.base import Mode, Readiness
 
 _OWN = {
     "docker": "ccnb.mode.docker:DockerMode",
@@ -20,6 +20,15 @@ def names() -> list[str]:
     """Return the names of all modes, ours first."""
     others = sorted(point.name for point in entry_points(group="ccnb.modes"))
     return [*_OWN, *(name for name in others if name not in _OWN)]
+
+
+async def probe(name: str) -> Readiness:
+    """Return a mode's readiness; one that can't be loaded isn't ready."""
+    try:
+        return await get(name).probe()
+    except ModeUnavailableError as error:
+        what, _, action = error.message.rpartition("; ")
+        return Readiness(name, ready=False, why=what, next_action=action)
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator
@@ -57,30 +59,54 @@ def _unpack(engine: Engine, place: Place, source: str, target: Path, *, prune: b
     with engine.get(place.id, source) as archive:
         for entry in archive:
             _, _, name = entry.name.partition("/")
-            if not name:
-                continue
-            entry.name = name
-            if entry.islnk():
-                entry.linkname = entry.linkname.partition("/")[2]
-            seen.add(target / name)
-            if entry.issym():
-                _link(entry.linkname, target, name)
-            else:
-                # The filter refuses entries that would leave the target, by a link or by a name.
-                archive.extract(entry, target, filter="data")
+            if name and _make(archive, entry, target, name):
+                seen.add(target / name)
     if prune:
         for path in sorted(target.rglob("*"), reverse=True):
             if path not in seen:
-                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                _remove(path)
 
 
-def _link(to: str, target: Path, name: str) -> None:
-    """Make a symbolic link as it was there, wherever it leads: it is kept, never followed."""
+def _make(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, name: str) -> bool:
+    """Make one entry as it was there, ours and without set-id bits; `False` for pipes and devices.
+
+    A link is kept wherever it leads, and never followed: neither one that came with the archive nor one of
+    the caller's own.
+    """
+    path = _inside(target, name)
+    if not (entry.isdir() and path.is_dir() and not path.is_symlink()):
+        _remove(path)
+    content = archive.extractfile(entry) if entry.isreg() else None
+    if entry.isdir():
+        path.mkdir(exist_ok=True)
+        path.chmod(entry.mode & 0o777 | 0o700)
+    elif entry.issym():
+        path.symlink_to(entry.linkname)
+    elif entry.islnk():
+        path.hardlink_to(_inside(target, entry.linkname.partition("/")[2]))
+    elif content is not None:
+        with path.open("xb") as file:
+            shutil.copyfileobj(content, file)
+        path.chmod(entry.mode & 0o777 | 0o600)
+        os.utime(path, (entry.mtime, entry.mtime))
+    else:
+        return False
+    return True
+
+
+def _inside(target: Path, name: str) -> Path:
+    """Return the path of a name, if no link on the way leads out of the target."""
     path = target / name
-    if not path.parent.resolve().is_relative_to(target.resolve()):
-        raise tarfile.OutsideDestinationError(tarfile.TarInfo(name), str(path))
-    path.unlink(missing_ok=True)
-    path.symlink_to(to)
+    if ".." in path.parts or not path.parent.resolve().is_relative_to(target.resolve()):
+        raise tarfile.ReadError(f"{name} leads out of the folder")
+    return path
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 async def follow(engine: Engine, place: Place, path: str, offset: int) -> AsyncIterator[bytes]:

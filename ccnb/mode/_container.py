@@ -36,6 +36,7 @@ PROGRAM_FOLDER = "/opt/ccnb"
 DEFAULT_MEMORY_MB = 4096
 _HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
 """By which an engine in a virtual machine lets its containers reach our loopback."""
+_IN_WORKSPACE = 'cd "$0"; '
 _FILES_LIMIT = 20_000
 _PROCESSES_ULIMIT = 4096
 
@@ -64,6 +65,7 @@ class ContainerMode:
             version=f"{engine.version}{' rootless' if engine.rootless else ''}",
             # A rootless engine's containers can't be root on this machine, whatever they break out of.
             rank=self.rank + (5 if engine.rootless else 0),
+            remote=engine.endpoint.remote,
             facts=self.facts(engine),
             notes=tuple(notes),
         )
@@ -121,7 +123,8 @@ class ContainerMode:
     async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
         """Run a command in the container as the agent's user."""
         engine = await self._engine(place)
-        code, output = await asyncio.to_thread(engine.exec, place.id, argv, place.details["user"])
+        command = ["sh", "-c", _IN_WORKSPACE + 'exec "$@"', LAYOUT.workspace, *argv]
+        code, output = await asyncio.to_thread(engine.exec, place.id, command, place.details["user"])
         return Exit(code, output)
 
     def shell(self, place: Place) -> list[str]:
@@ -129,7 +132,8 @@ class ContainerMode:
         program, url = self.name, place.details["url"]
         where = {"docker": ["-H", url], "podman": ["--url", url]}[program]
         inner = ["exec", "-it", "--user", place.details["user"], place.id, "sh", "-c"]
-        return [program, *where, *inner, "command -v bash >/dev/null && exec bash || exec sh"]
+        script = _IN_WORKSPACE + "command -v bash >/dev/null && exec bash || exec sh"
+        return [program, *where, *inner, script, LAYOUT.workspace]
 
     async def state(self, place: Place) -> PlaceState:
         """Ask the engine how the container is."""
@@ -204,14 +208,17 @@ def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
         raise ImageError(f"image {reference!r} isn't there after all; run `ccnb image build`")
     config = found.get("Config") or {}
     ours = engine_images.LABEL in (config.get("Labels") or {})
+    conditions = {
+        "engine": f"{engine.kind} {engine.version}",
+        "image": reference,
+        "image_digest": str(found["Id"]),
+    }
+    if engine.ignored_limits:
+        conditions["ignored_limits"] = ", ".join(engine.ignored_limits)
     return Image(
         reference=reference,
         mount_program="" if ours else _program(engine, say),
-        conditions={
-            "engine": f"{engine.kind} {engine.version}",
-            "image": reference,
-            "image_digest": str(found["Id"]),
-        },
+        conditions=conditions,
         api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
         path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
     )
@@ -261,7 +268,8 @@ def _create(engine: Engine, plan: Plan) -> Place:
         "environment": _environment(plan, who.uid),
         "labels": labels,
         "user": details["user"],
-        "working_dir": LAYOUT.workspace,
+        # The supervisor goes to the workspace by itself and says so if it can't.
+        "working_dir": "/",
     }
     try:
         more = {"UsernsMode": who.user_namespace} if who.user_namespace else {}
@@ -301,7 +309,7 @@ def _host_config(engine: Engine, plan: Plan) -> dict[str, Any]:
         ulimits.append(bound("nproc", _PROCESSES_ULIMIT))
     host: dict[str, Any] = {
         "mounts": _mounts(plan),
-        "network_mode": "none" if spec.network == "none" else "bridge",
+        "network_mode": "bridge" if spec.network == "open" else "none",
         "cap_drop": ["ALL"],
         # Relabelling would change the caller's own files, so on SELinux hosts the label goes off.
         "security_opt": ["no-new-privileges"] + (["label=disable"] if engine.selinux else []),

@@ -38,6 +38,8 @@ class Readiness:
     """The command that mends it."""
     rank: int = 0
     """Strength of the isolation; `auto` takes the highest that is ready and local."""
+    remote: bool = False
+    """Whether its places are on another machine; `auto` never takes such a mode."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Where, isolation, auth, workspace, state, cost, platform: a row of the comparison of modes."""
     notes: tuple[str, ...] = ()

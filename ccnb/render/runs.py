@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from rich.text import Text
 
 from ccnb.render.grid import Cell, Grid
+from ccnb.render.network import network_text
 from ccnb.render.text import count, duration, money, one_line, size
 from ccnb.results import PHASES, CheckResult, FileChange, RunRecord, Timings
 
@@ -82,6 +83,7 @@ def summary(record: RunRecord, *, kept_in: str, answer: bool = True) -> Grid:
         ("time", timing_text(record.timings)),
         ("model", model_text(record)),
     ]
+    rows += [("network", network_text(record.network_use))] if record.network_use else []
     rows += [("denied", Cell(", ".join(record.denials), "yellow"))] if record.denials else []
     rows += [("warning", Cell(text, "yellow")) for text in record.warnings]
     rows += [("kept in", kept_in)] if kept_in else []

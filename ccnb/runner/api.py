@@ -62,9 +62,11 @@ def run(
     on_event
         Called with each event as it comes, on ccnb's own thread.
     on_progress
-        Called with a line about what takes its time before the agent starts (an image being built).
+        Called with a line about what takes its time before the agent starts (an image being built), and
+        with what should be known of the run beforehand (a token that may expire during it).
     reuse
-        Give a finished, successful run of the same spec on the same files, if there is one.
+        Give a finished, successful run of the same spec on the same files, if there is one. A script is the
+        same by what it says; an image and a secret are by their names.
     **options
         The fields of `RunSpec`: `mode`, `model`, `workspace`, `api`, `check`, `timeout_s`, ...
 
@@ -121,18 +123,21 @@ def start(
     store = Store()
     spec = continued(RunSpec.make(prompt, options), store)
     workspaces.check(spec.workspace)
-    models.check(spec)
+    spec = models.settle(spec)
+    warnings = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
     begun_at = time.time()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
+    for warning in warnings:
+        (on_progress or _unheard)(warning)
     handle = Run(new_id(), store)
     _loop.ready()
     try:
         with _loop.uninterrupted():
-            _write_down(handle.run_id, spec, store, begun_at)
+            _write_down(handle.run_id, spec, store, Progress(marks={"begin": begun_at}, warnings=warnings))
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:
         if handle._future is None:
@@ -194,14 +199,14 @@ def readiness() -> ModeList:
     """Return every mode's readiness, the strongest isolation first."""
 
     async def probe_all() -> list[Readiness]:
-        return list(await asyncio.gather(*(modes.get(name).probe() for name in modes.names())))
+        return list(await asyncio.gather(*map(modes.probe, modes.names())))
 
     found = _loop.submit(probe_all()).result()
     return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
 
 
 def strongest() -> str:
-    """Return the name of the ready mode with the strongest isolation.
+    """Return the name of the mode with the strongest isolation that is ready on this machine.
 
     Raises
     ------
@@ -209,9 +214,9 @@ def strongest() -> str:
     """
     found = readiness()
     for mode in found:
-        if mode.ready:
+        if mode.ready and not mode.remote:
             return mode.mode
-    why = "; ".join(f"{m.mode}: {m.why}" for m in found)
+    why = "; ".join(f"{m.mode}: {m.why or 'on another machine'}" for m in found)
     raise ModeUnavailableError(f"no mode is ready ({why}); run `ccnb doctor`")
 
 
@@ -228,16 +233,20 @@ def result_of(row: RunRow) -> RunResult:
     return RunResult.of(row.record, row.folder.path.parent.parent)
 
 
-def _write_down(run_id: str, spec: RunSpec, store: Store, begun_at: float) -> None:
+def _unheard(line: str) -> None:
+    """Take a line that nobody asked for."""
+
+
+def _write_down(run_id: str, spec: RunSpec, store: Store, progress: Progress) -> None:
     folder = store.folder(run_id)
     folder.make()
     secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
     folder.write_private("secrets", secret)
-    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
+    store.add_run(run_id, spec, progress)
 
 
 def _follow(handle: Run, store: Store, on_event: OnEvent | None, say: Say | None) -> None:
-    handle._future = _loop.submit(_drive(handle, store, on_event, say or (lambda _: None)))
+    handle._future = _loop.submit(_drive(handle, store, on_event, say or _unheard))
     # Who iterates over the run looks once more when it is over, not before.
     handle._future.add_done_callback(lambda _: handle._notify())
 
@@ -277,8 +286,11 @@ def _same(spec: RunSpec, store: Store) -> RunRow | None:
 
     Where it goes on with an earlier run, that run is what it began on.
     """
+    digest = models.source_digest(spec)
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:
+            continue
+        if row.progress.conditions.get("api_digest") != digest:
             continue
         own = spec.workspace is None or spec.continues is not None
         if own or row.progress.baseline == _baseline(str(spec.workspace), store):

@@ -14,25 +14,28 @@ from typing import Any, TypeVar
 from ccnb import _loop
 from ccnb import mode as modes
 from ccnb.errors import CcnbError, NotSharedError, PlaceLostError, StartError, StoreError
-from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
 from ccnb.results import ErrorInfo, Event, RunRecord
+from ccnb.runner import calls
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.conversation import carry_over, wait_for_removal
-from ccnb.runner.follow import Follower, OnEvent
+from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
-from ccnb.runner.record import Recorder
-from ccnb.runner.steps import Step
-from ccnb.runner.timeline import timings
+from ccnb.runner.planted import watched_state
+from ccnb.runner.record import Recorder, tail
+from ccnb.runner.steps import Step, Steps
 from ccnb.store import Store
 
 T = TypeVar("T")
 
+_SERVE_EVERY_S = 3.0
 _REMOVAL_PAUSES_S = (0.3, 1.0)
+_ALL_STEPS = 65_536
+"""Bytes that hold all that a supervisor notes."""
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
 _active_lock = threading.Lock()
@@ -55,8 +58,10 @@ class Execution:
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._hidden = self._folder.read_private("secrets") or {}
+        self._recorder.redactor = Redactor(self._hidden.values())
         self._looking = row.progress.attempted
         """Whether an earlier process may have made a place that has not been found yet."""
+        self._last_step = "check" if self._spec.check else "agent"
         self._mark("begin")
 
     async def drive(self) -> RunResult:
@@ -122,7 +127,7 @@ class Execution:
             for other in await self._mode.places(plans.store_id(self._store)):
                 if other.run_id == self._run.run_id:
                     place = other
-        if place is not None and (await self._mode.state(place)).status == "created":
+        if place is not None and await self._status(place) == "created":
             # Its maker died before it was started: nothing has happened in it.
             await self._mode.destroy(place)
             return None
@@ -130,19 +135,43 @@ class Execution:
             raise PlaceLostError(f"the place of run {self._run.run_id} was removed; run it again")
         return place
 
+    async def _status(self, place: Place) -> str:
+        """Return the place's status by the engine's word; where the engine is away, the run folder's.
+
+        Raises
+        ------
+        CcnbError
+            The engine is away, and the folder doesn't say enough.
+        """
+        try:
+            return (await self._mode.state(place)).status
+        except CcnbError:
+            if self._progress.archive or not self._folder_tells():
+                raise
+        return "alive"
+
+    def _folder_tells(self) -> bool:
+        """Return whether the run folder has the run's end, or a supervisor writes to it now."""
+        steps = Steps()
+        steps.feed(tail(self._folder, "steps", _ALL_STEPS))
+        return (
+            not steps.done.keys().isdisjoint({self._last_step, "finished"})
+            or self._folder.heartbeat_age_s < START_LIMIT_S
+        )
+
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
         await wait_for_removal(self._spec, self._store)
         make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
         await _whole(asyncio.to_thread(make))
         image = await self._mode.prepare(self._spec, self._say)
-        self._progress.conditions |= image.conditions
+        self._progress.conditions |= {**image.conditions, "api_digest": models.source_digest(self._spec)}
         self._progress.warnings.extend(image.warnings)
         self._mark("image")
         plan = await _whole(asyncio.to_thread(self._plan, image))
         self._progress.attempted = True
         self._save("starting")
-        serving = asyncio.to_thread(models.serve, self._spec, self._store)
+        serving = asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         creating = asyncio.ensure_future(self._create(plan))
         await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
         place = creating.result()
@@ -183,7 +212,7 @@ class Execution:
             archive=self._progress.archive,
             lifetime_s=plans.lifetime_s(spec),
         )
-        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()}
+        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
         plans.lay_out(self._folder, spec, self._workspace)
         carry_over(self._folder, spec)
@@ -207,17 +236,33 @@ class Execution:
 
     def _keep_baseline(self) -> None:
         if self._progress.baseline is None:
-            self._folder.write_private("git-state", workspaces.git_state(self._workspace))
+            self._folder.write_private("watched", watched_state(self._workspace))
             self._progress.baseline = workspaces.snapshot(self._folder, self._workspace)
 
     # While it runs
 
     async def _follow(self, place: Place) -> RunResult:
-        # One who attaches may find the gateway gone with a machine's restart.
+        # One who attaches may find the gateway gone with a machine's restart; and it may die at any time.
+        await self._serve()
+        serving = asyncio.create_task(self._keep_serving())
         try:
-            await asyncio.to_thread(models.serve, self._spec, self._store)
+            return await self._follow_to_its_end(place)
+        finally:
+            serving.cancel()
+
+    async def _keep_serving(self) -> None:
+        """See now and then that the gateway is there: the agent asks again for a few minutes."""
+        while models.needs_gateway(self._spec):
+            await asyncio.sleep(_SERVE_EVERY_S)
+            await self._serve()
+
+    async def _serve(self) -> None:
+        try:
+            await asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         except CcnbError as failure:
             self._recorder.warn(f"the gateway doesn't serve: {failure}")
+
+    async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
         make = partial(
             Follower,
@@ -227,8 +272,9 @@ class Execution:
             place=place,
             progress=self._progress,
             redactor=redactor,
+            timeout_s=self._spec.timeout_s,
             stall_s=self._spec.stall_s,
-            last_step="check" if self._spec.check else "agent",
+            last_step=self._last_step,
             on_event=self._took_event,
             on_step=self._took_step,
         )
@@ -247,6 +293,11 @@ class Execution:
             The engine has mounted folders of the same names from another machine.
         StartError
         """
+        if "relay" in follower.steps and "started" not in follower.steps:
+            raise StartError(
+                "neither the claude program nor node could start the relay to the egress proxy in this image "
+                f"({self._recorder.last_line('relay.err')}); use an image with node, or network='open'"
+            )
         workspace = follower.steps.done.get("workspace")
         if workspace is not None and workspace.reason == "readonly":
             raise StartError(f"the agent can't write in {self._workspace}; change its permissions")
@@ -281,27 +332,28 @@ class Execution:
         except CcnbError as failure:
             self._recorder.warn(f"the files could not be brought back: {failure}")
         files = await asyncio.to_thread(self._recorder.look_at_files, follower)
+        self._recorder.calls = await asyncio.to_thread(calls.read, self._folder)
         ending = self._recorder.ending(follower)
         outcome, error = judge(follower.tally, ending)
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
-            _loop.leave_behind(self._clean_up(place, record, follower))
+            _loop.leave_behind(self._clean_up(place, record))
         return result
 
     def _keep(self, record: RunRecord) -> RunResult:
-        self._store.finish(record, self._progress)
-        registration.unregister(self._store.home, record.run_id)
+        self._store.finish(record, self._progress, calls.read(self._folder))
+        models.close_access(self._spec, record.run_id, self._store)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
         return RunResult.of(record, self._store.home)
 
-    async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
+    async def _clean_up(self, place: Place, record: RunRecord) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
         await self._remove(place)
         record = replace(record, warnings=tuple(self._progress.warnings))
-        took = timings(self._progress.marks, follower.tally, cleanup_s=time.monotonic() - begun)
+        took = replace(record.timings, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
 
     async def _remove(self, place: Place) -> None:
@@ -320,10 +372,11 @@ class Execution:
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""
-        with suppress(CcnbError):
+        # Whatever else fails now is not what the caller should hear of.
+        with suppress(Exception):
             place = await self._find_place()
             if place is not None:
-                with suppress(CcnbError):
+                with suppress(Exception):
                     await self._mode.files_out(place, self._folder, self._workspace)
                 await self._remove(place)
         with suppress(OSError):

@@ -13,6 +13,7 @@ from ccnb.errors import CcnbError, StartError
 from ccnb.mode.base import Mode, Place, PlaceState
 from ccnb.redact import Redactor
 from ccnb.results import Event
+from ccnb.runner import calls
 from ccnb.runner.steps import Step, Steps
 from ccnb.store import Progress, RunFolder, Store
 from ccnb.stream import LineSplitter, Tally, parse
@@ -24,6 +25,8 @@ AFTER_RESULT_S = 10.0
 """Headless agents have been seen to hang after their result: then this is how long they may."""
 STOP_LIMIT_S = 20.0
 """How long the supervisor may take to end what we asked it to end."""
+OVERDUE_S = 10.0
+"""How long beyond its limit a step may last before we end the place: an agent can stop the supervisor."""
 _LOOK_EVERY_S = 2.0
 _SLOW_S = 60.0
 _REFUSED = (401, 403)
@@ -63,6 +66,7 @@ class Follower:
         place: Place,
         progress: Progress,
         redactor: Redactor,
+        timeout_s: float,
         stall_s: float,
         last_step: str,
         on_event: OnEvent,
@@ -75,6 +79,7 @@ class Follower:
         self._place = place
         self._progress = progress
         self._redactor = redactor
+        self._timeout_s = timeout_s
         self._stall_s = stall_s
         self._last_step = last_step
         self._on_event = on_event
@@ -90,7 +95,7 @@ class Follower:
         self._lines = LineSplitter(self.offset)
         self._over = asyncio.Event()
         self._stop_sent_at: float | None = None
-        self._alive_at = time.monotonic()
+        self._alive_at = self._step_at = time.monotonic()
 
     @property
     def health(self) -> str:
@@ -119,22 +124,28 @@ class Follower:
 
     async def stop(self, reason: str) -> None:
         """Ask the agent to end; the reason is written down first."""
-        if self._progress.stop_reason is None:
-            self._progress.stop_reason = reason
-            state = self._store.run(self._run_id).state
-            self._store.set_state(self._run_id, state, self._progress)
+        self._note_reason(reason)
         if self._stop_sent_at is None:
             self._stop_sent_at = time.monotonic()
             # An agent that hangs after its result has done its work, which is still to be checked.
             name = "enough" if reason == "after_result" else "stop"
             await self._mode.write(self._place, self._folder, name)
 
+    def _note_reason(self, reason: str) -> None:
+        if self._progress.stop_reason is None:
+            self._progress.stop_reason = reason
+            state = self._store.run(self._run_id).state
+            self._store.set_state(self._run_id, state, self._progress)
+
     async def _read_steps(self) -> None:
         """Take the supervisor's notes until its last one, or until nothing can come any more."""
         begun = time.monotonic()
         async for chunk in self._mode.read(self._place, self._folder, "steps", 0):
+            known = set(self.steps.done)
             for step in self.steps.feed(chunk):
                 self._alive_at = time.monotonic()
+                if step.name not in known:
+                    self._step_at = self._alive_at
                 self._on_step(step)
             # After the last thing that was asked for nothing can come that we need.
             if "finished" in self.steps or self._last_step in self.steps or (self.gone and not chunk):
@@ -195,7 +206,7 @@ class Follower:
             except CcnbError:
                 # The engine doesn't answer. The run folder may still be written to, and its heartbeat
                 # says whether it is.
-                if self._silent_s() > START_LIMIT_S and self._heart_stopped():
+                if self._silent_s() > START_LIMIT_S and self._folder.heartbeat_age_s > START_LIMIT_S:
                     self.gone = PlaceState("gone", detail="the engine doesn't answer")
 
     async def _look(self) -> None:
@@ -206,6 +217,10 @@ class Follower:
             await self.stop("cancelled")
         elif self.tally.result is not None and silent_s > AFTER_RESULT_S and "agent" not in self.steps:
             await self.stop("after_result")
+        elif "started" in self.steps and time.monotonic() - self._step_at > self._timeout_s + OVERDUE_S:
+            # Whoever should have ended it doesn't, so there is nobody to ask.
+            self._note_reason("timeout")
+            await self._mode.destroy(self._place)
         elif self._is_wedged(silent_s):
             await self.stop("wedged")
         if time.monotonic() - self._alive_at > _LOOK_EVERY_S:
@@ -217,13 +232,11 @@ class Follower:
         if self.tally.retry_status in _LIMITED or "agent" in self.steps or "started" not in self.steps:
             return False
         # A tool may take its time in silence, and has a limit of its own.
-        return silent_s > self._stall_s * (2 if self.tally.open_tools else 1)
+        if silent_s <= self._stall_s * (2 if self.tally.open_tools else 1):
+            return False
+        # Agents have been seen to wait for a busy API without a word; the gateway knows better.
+        known = calls.read(self._folder)
+        return not known or known[-1]["status"] not in _LIMITED
 
     def _silent_s(self) -> float:
         return time.monotonic() - self._alive_at
-
-    def _heart_stopped(self) -> bool:
-        try:
-            return time.time() - (self._folder.inside / "heartbeat").stat().st_mtime > START_LIMIT_S
-        except OSError:
-            return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import subprocess
 import sys
 import threading
@@ -16,9 +15,10 @@ from typing import Any, Self
 
 from ccnb import _loop, render
 from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
+from ccnb.gateway import network_log
 from ccnb.render import html
 from ccnb.render.shown import Bundle, Patch, Shown, plain
-from ccnb.results import Event, RunRecord
+from ccnb.results import Connection, Event, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
@@ -67,14 +67,17 @@ class RunResult(RunRecord, Shown):
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Return the model calls as the gateway saw them; empty where it had no part."""
-        file = self.folder.path / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        """Return the model calls as the gateway measured them; empty where it had no part.
+
+        Of each `at` (when it began), `model`, `status`, `retries`, `first_byte_s`, `duration_s`, its tokens,
+        `cost_usd` (list prices; `None` for an unknown model), and how it ended.
+        """
+        return Store(self.home).calls(self.run_id)
 
     @property
-    def network(self) -> list[dict[str, Any]]:
-        """Return what the egress proxy allowed and refused; empty where none was asked for."""
-        return []
+    def network(self) -> tuple[Connection, ...]:
+        """Return what the egress proxy allowed and refused, in its order; empty where it had no part."""
+        return network_log.read(self.folder.path)
 
     def __repr__(self) -> str:
         return f"<RunResult {self.run_id} {self.mode}: {render.verdict(self).plain}>"

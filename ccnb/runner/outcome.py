@@ -31,6 +31,8 @@ NEXT_ACTIONS = {
     "timeout": "raise timeout_s, or ask for less",
     "max_turns": "raise max_turns",
     "budget": "raise budget_usd",
+    "not_recorded": "record it anew with api='record:FILE', or ask for what was recorded",
+    "no_credential": "attach to a run where its credential can be found",
 }
 
 _KIND_BY_STATUS = {
@@ -57,15 +59,22 @@ class Ending:
     stderr: str = ""
     """The end of the agent's standard error, redacted."""
     setup_code: int = 0
+    setup_output: str = ""
+    """The end of what the set-up command printed, redacted."""
     out_of_memory: bool = False
     detail: str = ""
     """What the engine says of a place that vanished."""
+    refused: str | None = None
+    """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, `no_credential`."""
 
 
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     """Return the outcome and, unless it is success, the error."""
     if ending.setup_code and ending.reason == "exit":
-        return "infrastructure", error("setup_failed", f"the set-up command ended with {ending.setup_code}")
+        said = _last_line(ending.setup_output)
+        return "infrastructure", error(
+            "setup_failed", f"the set-up command ended with {ending.setup_code}{said}"
+        )
     if tally.result is None or tally.result.raw.get("startup_failure_reason") == "bypass_root":
         return _without_result(tally, ending)
     return _with_result(tally, ending, tally.result.raw)
@@ -100,13 +109,18 @@ def _without_result(  # noqa: PLR0911 - a return for each outcome
 
 
 def _crashed(ending: Ending, code: int) -> tuple[str, ErrorInfo]:
-    last = next((line for line in reversed(ending.stderr.splitlines()) if line.strip()), "")
-    said = f": {last.strip()}" if last else ""
+    said = _last_line(ending.stderr)
     if code in (126, 127):
         return "infrastructure", error("agent_missing", f"no claude could be run in the place{said}")
     if "cannot be used with root" in ending.stderr:
         return "infrastructure", error("root_refused", f"the agent refused to start{said}")
     return "agent_error", error("crashed", f"the agent ended with {code} and gave no result{said}")
+
+
+def _last_line(text: str) -> str:
+    """Return the last line that says something, as the end of a sentence."""
+    last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    return f": {last.strip()}" if last else ""
 
 
 def _with_result(  # noqa: PLR0911 - a return for each outcome
@@ -119,7 +133,9 @@ def _with_result(  # noqa: PLR0911 - a return for each outcome
     if subtype == "error_max_budget_usd" or terminal == "budget_exhausted":
         return "budget", error("budget", message or "the agent used up its budget")
     if _refused_by_api(raw):
-        return "infrastructure", _api_error(tally, raw, message)
+        if ending.refused == "budget":
+            return "budget", error("budget", message)
+        return "infrastructure", _api_error(tally, ending, raw, message)
     if ending.reason in _STOPPED and (subtype != "success" or raw.get("is_error")):
         return _without_result(tally, ending)
     if subtype != "success" or raw.get("is_error"):
@@ -136,10 +152,10 @@ def _refused_by_api(raw: Any) -> bool:
     return bool(raw.get("is_error")) and raw.get("subtype") == "success" and "terminal_reason" not in raw
 
 
-def _api_error(tally: Tally, raw: Any, message: str) -> ErrorInfo:
+def _api_error(tally: Tally, ending: Ending, raw: Any, message: str) -> ErrorInfo:
     status = raw.get("api_error_status")
     status = status if isinstance(status, int) else None
-    kind = tally.api_error or _KIND_BY_STATUS.get(status or 0, "api_error")
+    kind = ending.refused or tally.api_error or _KIND_BY_STATUS.get(status or 0, "api_error")
     if status is None and "Not logged in" in message:
         kind = "not_logged_in"
     return error(kind, message or f"the API answered {status}", status)

@@ -9,13 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ccnb.errors import CcnbError
+from ccnb.gateway import network_log
 from ccnb.redact import Redactor
-from ccnb.results import CheckResult, ErrorInfo, FileChange, RunRecord
+from ccnb.results import CheckResult, ErrorInfo, FileChange, NetworkUse, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
+from ccnb.runner.planted import planted
 from ccnb.runner.timeline import timings
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, RunFolder
@@ -41,10 +44,14 @@ class Recorder:
     begun_at: float = field(default_factory=time.time)
     """When this process took the run up."""
     concurrency: int = 1
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """The model calls, once they are read."""
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
-        self.progress.warnings.append(self.redactor.text(text))
+        text = self.redactor.text(text)
+        if text not in self.progress.warnings:
+            self.progress.warnings.append(text)
 
     def ending(self, follower: Follower) -> Ending:
         """Return what the place says of the agent's end."""
@@ -62,22 +69,24 @@ class Recorder:
             reason=reason,
             stderr=self._end_of("err"),
             setup_code=setup.code if setup else 0,
+            setup_output=self._end_of("setup.out"),
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
+            refused=self.calls[-1].get("refused") if self.calls else None,
         )
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
         """Return what the run changed; notice an agent that rewrote its own output."""
         if digest_of(self.folder, follower.offset) != follower.digest:
             self.warn("the agent changed output that had been read before; the store has what was read")
-        before = self.folder.read_private("git-state") or {}
-        found = workspaces.planted(self.workspace, before)
+        found = planted(self.workspace, self.folder.read_private("watched") or {})
         with suppress(OSError):
             (self.workspace / workspaces.SENTINEL).unlink(missing_ok=True)
         try:
             baseline = self.progress.baseline or workspaces.EMPTY_TREE
             changed = workspaces.changes(self.folder, self.workspace, baseline)
-            found = changed + found
+            listed = {file.path for file in changed}
+            found = changed + [file for file in found if file.path not in listed]
             patch = workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
             self._clean(patch)
         except (CcnbError, OSError) as error:
@@ -100,6 +109,7 @@ class Recorder:
         tally = follower.tally if follower else Tally()
         raw = tally.result.raw if tally.result else {}
         self._end_marks(tally)
+        check = self._check(follower) if follower else None
         self.progress.conditions |= {
             "agent_version": tally.agent_version,
             "model": tally.model,
@@ -115,14 +125,15 @@ class Recorder:
             started_at=datetime.fromtimestamp(self.progress.marks["begin"], UTC),
             text=tally.text,
             usage=tally.final_usage,
-            timings=timings(self.progress.marks, tally),
+            timings=timings(self.progress.marks, tally, self.calls),
             files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
-            check=self._check(follower) if follower else None,
+            check=check,
             exit_code=ending.exit_code if ending else None,
             error=error and replace(error, message=self.redactor.text(error.message)),
             session_id=tally.session_id,
             num_turns=int(raw.get("num_turns") or 0),
             total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
+            network_use=self._network_use(),
             denials=tuple(tally.denials),
             warnings=tuple(self.progress.warnings),
             conditions=dict(self.progress.conditions),
@@ -150,8 +161,20 @@ class Recorder:
     def _check(self, follower: Follower) -> CheckResult | None:
         step = follower.steps.done.get("check")
         if step is None or self.spec.check is None:
+            if self.spec.check and "agent" in follower.steps and "finished" not in follower.steps:
+                self.warn("the check did not come to an end")
             return None
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
+
+    def _network_use(self) -> NetworkUse | None:
+        if not self.spec.hosts:
+            return None
+        network_log.redact(self.folder.path, self.redactor)
+        return NetworkUse.of(network_log.read(self.folder.path))
+
+    def last_line(self, name: str) -> str:
+        """Return the last line of a file that was written in the place."""
+        return self._end_of(name).strip().rpartition("\n")[2] or "it said nothing"
 
     def _end_of(self, name: str) -> str:
         # The first bytes are read for the redactor alone: a cut must not leave it half a secret.

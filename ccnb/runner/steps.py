@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+NAMES = frozenset({"relay", "started", "workspace", "setup", "agent", "check", "finished"})
+"""All that the supervisor notes."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -46,4 +49,4 @@ def _parse(line: bytes) -> Step | None:
         step = Step(name, float(at), int(code), reason)
     except ValueError:
         return None
-    return step if math.isfinite(step.at) else None
+    return step if math.isfinite(step.at) and name in NAMES else None

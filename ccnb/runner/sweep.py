@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ccnb import _loop
@@ -29,7 +30,9 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
     """Remove the places of this store that no run needs any more; return all that were found.
 
     A place is left alone while a living process follows its run, and while its run is unfinished, can be
-    attached to, and is within its lifetime. What doesn't carry this store's label is never looked at.
+    attached to, and is within its lifetime. What doesn't carry this store's label is never looked at. A place
+    that the store knows of but whose engine doesn't answer is named, with the engine's word. A run that is
+    beyond its lifetime and has no place any more is ended as `lost`, and its secrets are forgotten.
 
     Parameters
     ----------
@@ -42,12 +45,37 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
     found: list[Swept] = []
     for name in modes.names():
-        mode = modes.get(name)
-        if not (await mode.probe()).ready:
+        if not (await modes.probe(name)).ready:
             continue
+        mode = modes.get(name)
         places = await mode.places(plans.store_id(store))
         found += [await _sweep_one(store, mode, place, older_than_s) for place in places]
+    seen = {swept.run_id for swept in found}
+    for row, place in store.places_left():
+        if row.run_id not in seen:
+            found += await _sweep_unlisted(store, row, Place.from_dict(place), older_than_s)
+    for row in store.runs(finished=False):
+        _end_without_place(store, row, older_than_s)
     return found
+
+
+async def _sweep_unlisted(store: Store, row: RunRow, place: Place, older_than_s: float | None) -> list[Swept]:
+    """Sweep a place that no listing had: it is gone, or its engine is another one or doesn't answer."""
+    try:
+        mode = modes.get(row.mode)
+        if (await mode.state(place)).status != "gone":
+            return [await _sweep_one(store, mode, place, older_than_s)]
+        await _sweep_one(store, mode, place, older_than_s)
+    except CcnbError as error:
+        return [Swept(row.run_id, row.mode, False, error.message)]
+    return []
+
+
+def _end_without_place(store: Store, row: RunRow, older_than_s: float | None) -> None:
+    if store.place(row.run_id) is None and not _needed(row, older_than_s):
+        with suppress(RunBusyError), FollowerLock(row.folder):
+            # Read again: whoever had the lock may have ended the run.
+            _end(store, store.run(row.run_id))
 
 
 async def _sweep_one(store: Store, mode: Mode, place: Place, older_than_s: float | None) -> Swept:

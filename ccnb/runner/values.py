@@ -57,6 +57,12 @@ def environment(pairs: Sequence[str], secret_names: Sequence[str]) -> dict[str, 
     return env
 
 
+def network(given: Sequence[str]) -> str | list[str]:
+    """Return the network policy that is meant by words and comma lists of hosts."""
+    words = [word.strip() for text in given for word in text.split(",")]
+    return words[0] if len(words) == 1 else words
+
+
 def mode_names(text: str) -> list[str]:
     """Return the modes that are meant by a name, a comma list, or `all` (every one that is ready).
 

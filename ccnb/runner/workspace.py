@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from ccnb.errors import CcnbError, SpecError
 from ccnb.results import FileChange
+from ccnb.runner.planted import runs_by_itself
 from ccnb.store import RunFolder
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -18,21 +17,9 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 SENTINEL = ".ccnb-sentinel"
 
+_BEFORE, _AFTER = "index", "index-after"
+
 _CHANGES = {"A": "made", "D": "removed"}
-_RUN_BY_THEMSELVES = (
-    ".envrc",
-    ".mcp.json",
-    ".pre-commit-config.yaml",
-    ".claude/",
-    ".devcontainer/",
-    ".git/config",
-    ".git/hooks/",
-    ".githooks/",
-    ".husky/",
-    ".idea/",
-    ".vscode/",
-)
-_GIT_WATCHED = (".git/config", ".git/hooks")
 _CONFIG = """[core]
 \trepositoryformatversion = 0
 \tbare = false
@@ -103,7 +90,7 @@ def snapshot(folder: RunFolder, workspace: Path) -> str:
         git failed; the message has its words.
     """
     with os.scandir(workspace) as entries:
-        if not any(entries):
+        if all(entry.name == SENTINEL for entry in entries):
             return EMPTY_TREE
     _init(folder)
     _take_in(folder, workspace)
@@ -113,8 +100,16 @@ def snapshot(folder: RunFolder, workspace: Path) -> str:
 def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]:
     """Return the files that were made, changed or removed since a snapshot."""
     _init(folder)
-    _take_in(folder, workspace)
-    raw = _git(folder, workspace, "diff-index", "--cached", "--raw", "-z", "--no-renames", before)
+    # The first index stays as it is: whoever is killed here begins anew from it.
+    first, after = folder.path / "git" / _BEFORE, folder.path / "git" / _AFTER
+    after.unlink(missing_ok=True)
+    if first.exists():
+        shutil.copyfile(first, after)
+    if _is_as_indexed(folder, workspace, _AFTER):
+        return []
+    _take_in(folder, workspace, _AFTER)
+    options = ("diff-index", "--cached", "--raw", "-z", "--no-renames")
+    raw = _git(folder, workspace, *options, before, index=_AFTER)
     fields = raw.decode(errors="surrogateescape").split("\0")
     found = []
     for meta, path in zip(fields[::2], fields[1::2], strict=False):
@@ -135,7 +130,7 @@ def patch(folder: RunFolder, workspace: Path, before: str, *, empty: bool = Fals
         scratch = folder.patch.with_suffix(".new")
         options = ("diff", "--cached", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
         with scratch.open("wb") as file:
-            _git(folder, workspace, *options, before, output=file.fileno())
+            _git(folder, workspace, *options, before, output=file.fileno(), index=_AFTER)
         scratch.replace(folder.patch)
     return folder.patch
 
@@ -159,47 +154,12 @@ def apply(patch_file: Path, target: Path) -> None:
         raise CcnbError(f"the patch doesn't fit {target} ({said}); apply {patch_file} by hand")
 
 
-def git_state(workspace: Path) -> dict[str, str]:
-    """Return digests of what in `.git` runs by itself, which no patch shows."""
-    return {
-        str(path.relative_to(workspace)): hashlib.sha256(_content(path)).hexdigest()
-        for path in _git_watched(workspace)
-    }
-
-
-def planted(workspace: Path, before: dict[str, str]) -> list[FileChange]:
-    """Return what was made or changed in `.git` since `git_state` and runs by itself."""
-    after = git_state(workspace)
-    return [
-        _change(workspace, path, "changed" if path in before else "made")
-        for path, digest in after.items()
-        if before.get(path) != digest
-    ]
-
-
-def _git_watched(workspace: Path) -> Iterator[Path]:
-    for name in _GIT_WATCHED:
-        path = workspace / name
-        for file in sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else [path]:
-            if file.is_symlink() or (file.is_file() and file.suffix != ".sample"):
-                yield file
-
-
-def _content(path: Path) -> bytes:
-    """Return what a file holds; of a link, which is not followed, where it leads."""
-    return os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
-
-
 def _change(workspace: Path, path: str, change: str) -> FileChange:
     try:
         size = (workspace / path).lstat().st_size
     except OSError:
         size = 0
-    by_itself = change != "removed" and any(
-        f"/{name}" in f"/{path}" if name.endswith("/") else f"/{path}".endswith(f"/{name}")
-        for name in _RUN_BY_THEMSELVES
-    )
-    return FileChange(path, change, size, by_itself)
+    return FileChange(path, change, size, change != "removed" and runs_by_itself(path))
 
 
 def _init(folder: RunFolder) -> None:
@@ -226,7 +186,13 @@ def _init(folder: RunFolder) -> None:
     scratch.rename(place)
 
 
-def _take_in(folder: RunFolder, workspace: Path, index: str = "index") -> None:
+def _is_as_indexed(folder: RunFolder, workspace: Path, index: str) -> bool:
+    """Return whether the workspace is as an index has it. It often is, and this saves a process then."""
+    look = ("ls-files", "--others", "--modified", "--deleted", "--exclude-standard", "-z")
+    return not _git(folder, workspace, *look, index=index)
+
+
+def _take_in(folder: RunFolder, workspace: Path, index: str = _BEFORE) -> None:
     """Bring an index of the private folder to the workspace as it is now; what can't be read is left.
 
     To git a repository inside (`git init` in a sub-folder, a clone) is one opaque entry, or none at all
@@ -261,7 +227,7 @@ def _git(
     workspace: Path,
     *arguments: str,
     output: int = subprocess.PIPE,
-    index: str = "index",
+    index: str = _BEFORE,
 ) -> bytes:
     done = _run(folder, workspace, *arguments, output=output, index=index)
     if done.returncode:
@@ -275,7 +241,7 @@ def _run(
     workspace: Path,
     *arguments: str,
     output: int = subprocess.PIPE,
-    index: str = "index",
+    index: str = _BEFORE,
 ) -> subprocess.CompletedProcess[bytes]:
     place = folder.path.absolute() / "git"
     command = ["git", f"--git-dir={place}", f"--work-tree={workspace.absolute()}", *arguments]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +71,14 @@ class RunFolder:
     def has_begun(self) -> bool:
         """Return whether a supervisor has written here."""
         return (self.inside / "steps").exists()
+
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Return how long ago the supervisor gave its last sign of life; infinite without any."""
+        try:
+            return time.time() - (self.inside / "heartbeat").lstat().st_mtime
+        except OSError:
+            return math.inf
 
     def open_inside(self, name: str) -> int | None:
         """Open a file of the inner part for reading; return its descriptor, or `None` without one.

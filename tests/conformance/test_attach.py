@@ -12,6 +12,8 @@ import time
 import pytest
 
 import ccnb
+from ccnb import _loop
+from ccnb.mode import get as get_mode
 from ccnb.store import FollowerLock, Store
 from tests.conformance.test_modes import wait_for
 
@@ -174,6 +176,20 @@ def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
     killed_at_first_event(agent(mode, "init; sleep 100"))
     assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
     assert places(mode) == []
+
+
+def test_a_run_that_has_lost_its_place_is_ended_and_its_secrets_are_forgotten(home, places, agent, mode):
+    run_id = killed_at_first_event(agent(mode, "init; sleep 100"))
+    folder = Store(home).folder(run_id)
+    assert "ANTHROPIC_API_KEY" in (folder.path / "secrets").read_text()
+    (place,) = places(mode)
+    _loop.submit(get_mode(mode).destroy(place)).result()
+    assert ccnb.sweep() == []
+    assert (folder.path / "secrets").exists()
+    assert ccnb.sweep(older_than_s=0) == []
+    assert Store(home).run(run_id).outcome == "lost"
+    assert not (folder.path / "secrets").exists()
+    assert not (folder.path / "gateway.json").exists()
 
 
 def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):

@@ -7,6 +7,10 @@ import time
 import pytest
 
 import ccnb
+from ccnb import _loop
+from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
+from ccnb.store import Store
 from tests.conformance.test_modes import DEMO, run_until_clean
 
 ANY_IMAGE = {"docker": "debian:bookworm-slim", "podman": "node:22-slim"}
@@ -50,6 +54,27 @@ def test_a_finished_run_of_the_same_is_used_again(home, places, mode, agent, tmp
     (tmp_path / "a.txt").write_text("other\n")
     other = run_until_clean(places, reuse=True, **options)
     assert other.run_id != first.run_id
+
+
+@pytest.mark.needs("bubblewrap")
+def test_one_who_looks_into_a_plain_process_is_in_its_workspace(home, agent):
+    options = agent("local", "init; echo hi >x.txt; result") | {"isolation": "none"}
+    result = ccnb.run("Do it", keep=True, **options)
+    place = Place.from_dict(Store(home).place(result.run_id))
+    looked = _loop.submit(get_mode("local").exec(place, ["cat", "x.txt"])).result()
+    assert (looked.code, looked.output) == (0, b"hi\n")
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+
+
+def test_a_script_that_was_edited_is_another_task(home, places, tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text("- say: One.\n")
+    options = {"mode": "local", "api": f"script:{script}"}
+    first = run_until_clean(places, **options)
+    assert ccnb.run("Do it", reuse=True, **options).run_id == first.run_id
+    script.write_text("- say: Two.\n")
+    other = run_until_clean(places, reuse=True, **options)
+    assert (other.text, other.run_id != first.run_id) == ("Two.", True)
 
 
 def test_an_api_that_refuses_the_credential_ends_the_run_at_once(home, places, mode, tmp_path):

@@ -15,10 +15,12 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.store import Store
-from tests.conformance.test_modes import wait_for
-from tests.conftest import AGENT_IMAGE, agent_image
+from tests.conformance.test_attach import killed_at_first_event
+from tests.conformance.test_modes import DEMO, wait_for
+from tests.conftest import AGENT_IMAGE, agent_image, missing
 
 TESTER = 1234
+ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
 SYSTEM_PYTHON = "/usr/bin/python3"
 SITE = next(p for p in sys.path if p.endswith("site-packages"))
 
@@ -67,10 +69,10 @@ def tester_folder():
     shutil.rmtree(folder)
 
 
-def as_tester(folder: Path, options: dict, **env: str) -> dict:
+def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedProcess:
     """Run a client as the user ccnbtest."""
     project = Path(__file__).parent.parent.parent
-    done = subprocess.run(
+    return subprocess.run(
         [
             "setpriv",
             f"--reuid={TESTER}",
@@ -95,6 +97,11 @@ def as_tester(folder: Path, options: dict, **env: str) -> dict:
         text=True,
         check=False,
     )
+
+
+def told_by_tester(folder: Path, options: dict, **env: str) -> dict:
+    """Run a client as the user ccnbtest and return what it tells of its result."""
+    done = as_tester(folder, options, **env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -106,7 +113,7 @@ WORK = "init; id -u >uid.txt; mkdir -p d; echo x >d/x.txt; result"
 @pytest.mark.needs("docker", "root")
 def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folder):
     options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options)
+    told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
 
@@ -116,9 +123,37 @@ def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folde
 def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_folder):
     image = rootless_agent_image()
     options = {"mode": "podman", "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options)
+    told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "root")
+def test_in_rootless_docker_the_agent_is_root_of_nothing_and_its_files_are_the_callers(tester_folder):
+    subprocess.run(["docker", "-H", ROOTLESS_DOCKER, "load"], input=saved(agent_image("docker")), check=True)
+    capabilities = "grep CapBnd /proc/self/status >caps.txt"
+    options = {"mode": "docker", "api": "script:demo", "image": AGENT_IMAGE}
+    options["env"] = {"AGENT": f"init; {capabilities}; id -u >uid.txt; result"}
+    told = told_by_tester(tester_folder, options, DOCKER_HOST=ROOTLESS_DOCKER)
+    assert told["outcome"] == "success", told
+    assert told["files"] == {"uid.txt": [TESTER, "0\n"], "caps.txt": [TESTER, f"CapBnd:\t{0:016}\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "root")
+@pytest.mark.parametrize("network", ["open", "none"])
+def test_the_real_agent_works_in_rootless_docker(tester_folder, network):
+    options = {"mode": "docker", "image": "node:22-slim", "network": network} | DEMO
+    program = Path(sys.executable).parent
+    path = f"{program}:{os.defpath}"
+    told = told_by_tester(tester_folder, options, DOCKER_HOST=ROOTLESS_DOCKER, PATH=path)
+    assert told["outcome"] == "success", told
+    assert {who for who, _ in told["files"].values()} == {TESTER}
+
+
+def saved(image: str) -> bytes:
+    return subprocess.run(["docker", "save", image], capture_output=True, check=True).stdout
 
 
 @needs_tester
@@ -126,9 +161,59 @@ def test_what_the_agent_makes_in_rootless_podman_belongs_to_its_user(tester_fold
 def test_what_the_agent_makes_behind_bubblewrap_belongs_to_an_ordinary_user(tester_folder):
     agent = Path(__file__).parent.parent / "doubles" / "agent"
     options = {"mode": "local", "api": "script:demo", "env": {"AGENT": WORK}}
-    told = as_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
+    told = told_by_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
     assert told["outcome"] == "success", told
     assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+
+
+@needs_tester
+@pytest.mark.needs("docker", "podman", "root")
+@pytest.mark.parametrize("mode", ["docker", "podman"])
+def test_a_workspace_that_only_a_group_of_the_callers_can_enter_is_brought_there_and_back(
+    tester_folder, mode
+):
+    image = agent_image("docker") if mode == "docker" else rootless_agent_image()
+    workspace = tester_folder / "workspace"
+    shutil.chown(workspace, "root", "docker")
+    workspace.chmod(0o770)
+    (workspace / "old.txt").write_text("old\n")
+    options = {"mode": mode, "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
+    told = told_by_tester(tester_folder, options)
+    assert told["outcome"] == "success", told
+    assert {name: who for name, (who, _) in told["files"].items()} == {
+        "old.txt": TESTER,
+        "uid.txt": TESTER,
+        "d/x.txt": TESTER,
+    }
+
+
+@needs_tester
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("mode", ["docker", "podman", "local"])
+def test_a_list_of_hosts_holds_for_an_ordinary_user(tester_folder, mode):
+    if why := missing("bubblewrap" if mode == "local" else mode):
+        pytest.skip(why)
+    doubles = Path(__file__).parent.parent / "doubles"
+    workspace = tester_folder / "workspace"
+    for name in ("get.mjs", "escape.pl"):
+        shutil.copy(doubles / "network" / name, workspace)
+    images = {"docker": lambda: agent_image("docker"), "podman": rootless_agent_image, "local": lambda: None}
+    tries = "node get.mjs https://b.example/ -; perl escape.pl raw=raw: name=name:b.example"
+    options = {
+        "mode": mode,
+        "api": "script:demo",
+        "image": images[mode](),
+        "env": {"AGENT": "init; result"},
+        "network": ["a.example"],
+        "check": f"{tries}; cut -d: -f1 /proc/net/dev",
+    }
+    told = told_by_tester(tester_folder, options, PATH=f"{doubles / 'agent'}:{os.defpath}")
+    assert told["outcome"] == "success", told
+    refused, *rest = told["check"].splitlines()
+    assert refused.startswith("403 ccnb: network policy of this run doesn't allow b.example:443")
+    assert rest[:2] == ["raw: shut", "name: shut"]
+    assert "lo" in [line.strip() for line in rest]
+    assert "eth0" not in told["check"]
 
 
 def rootless_agent_image() -> str:
@@ -147,10 +232,13 @@ def rootless_agent_image() -> str:
 
 @pytest.mark.needs("root", "unshare")
 def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
-    hidden = home / "hidden"
+    hidden, outside = home / "hidden", home / "outside"
     hidden.mkdir()
+    outside.mkdir()
     commands = (
-        "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; result"
+        "init; say hello; cat old.txt >&2; rm old.txt; mkdir d; echo new >d/new.txt; ln -s d link; "
+        "ln -s /etc/passwd far; ln d/new.txt d/hard.txt; mkfifo pipe; rm mine; mkdir mine; echo x >mine/x; "
+        "result"
     )
     options = {
         "mode": engine_mode,
@@ -162,7 +250,8 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
     }
     inner = (
         f"mount -t tmpfs none {hidden} && mkdir {hidden}/home {hidden}/workspace && "
-        f'echo old >{hidden}/workspace/old.txt && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+        f"echo old >{hidden}/workspace/old.txt && ln -s {outside} {hidden}/workspace/mine && "
+        f'CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
@@ -174,13 +263,24 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
     told = json.loads(done.stdout)
     assert told["outcome"] == "success", told
     assert told["texts"] == ["", "hello", "done"]
-    assert told["files"] == {"d/new.txt": [os.getuid(), "new\n"]}
+    assert {name: text for name, (_, text) in told["files"].items()} == {
+        "d/hard.txt": "new\n",
+        "d/new.txt": "new\n",
+        "far": Path("/etc/passwd").read_text(),
+        "mine/x": "x\n",
+    }
+    assert {who for who, _ in told["files"].values()} == {os.getuid()}
+    assert list(outside.iterdir()) == []
     assert sorted(map(tuple, told["changes"])) == [
+        ("d/hard.txt", "made"),
         ("d/new.txt", "made"),
+        ("far", "made"),
         ("link", "made"),
+        ("mine", "removed"),
+        ("mine/x", "made"),
         ("old.txt", "removed"),
     ]
-    assert told["check"] == "d\nlink\n"
+    assert told["check"] == "d\nfar\nlink\nmine\npipe\n"
 
 
 @pytest.mark.needs("root", "unshare")
@@ -249,6 +349,52 @@ def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(
         service.wait()
 
 
+@pytest.mark.needs("podman", "root")
+def test_a_run_that_ended_is_collected_though_its_engine_is_away(home, places, agent, monkeypatch, tmp_path):
+    socket = tmp_path / "podman.sock"
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+    service = podman_service(socket)
+    options = agent("podman", "init; sleep 2; echo x >x.txt; result")
+    run_id = killed_at_first_event(options)
+    service.kill()
+    service.wait()
+    wait_for(lambda: "finished" in (Store(home).folder(run_id).inside / "steps").read_text())
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, [f.path for f in result.files]) == ("success", ["x.txt"])
+    wait_for(lambda: Store(home).run(run_id).record.timings.cleanup_s is not None)
+    service = podman_service(socket)
+    try:
+        assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
+        assert places("podman") == []
+    finally:
+        service.terminate()
+        service.wait()
+
+
+@pytest.mark.needs("podman", "root")
+def test_sweep_reaches_places_of_an_engine_that_is_no_longer_the_current_one(
+    home, places, agent, monkeypatch, tmp_path
+):
+    socket = tmp_path / "podman.sock"
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+    service = podman_service(socket)
+    killed_at_first_event(agent("podman", "init; sleep 100"))
+    service.kill()
+    service.wait()
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/other.sock")
+    (swept,) = ccnb.sweep(older_than_s=0)
+    assert not swept.removed
+    assert "podman" in swept.why
+    service = podman_service(socket)
+    try:
+        assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+        monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+        assert places("podman") == []
+    finally:
+        service.terminate()
+        service.wait()
+
+
 def podman_service(socket: Path) -> subprocess.Popen:
     socket.unlink(missing_ok=True)
     # With CONTAINER_HOST in its environment podman would be a client itself.
@@ -268,3 +414,23 @@ def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_
     result = handle.result()
     assert (result.outcome, result.error.kind) == ("lost", "place_lost")
     assert AGENT_IMAGE in result.conditions["image"]
+
+
+@pytest.mark.needs("root", "unshare")
+@pytest.mark.parametrize("network", ["none", ["a.example"]])
+def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_socket(
+    home, engine_mode, network
+):
+    hidden = home / "hidden"
+    hidden.mkdir()
+    options = {"mode": engine_mode, "api": "script:demo", "network": network}
+    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "can't be held here: this engine" in last
+    assert last.endswith("use network='open', or an engine of this machine")

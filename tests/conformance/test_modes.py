@@ -103,8 +103,9 @@ def test_the_exit_code_and_the_last_words_of_an_agent_that_fails(home, places, m
 def test_set_up_runs_first_and_its_failure_ends_the_run(home, places, mode, agent):
     fine = run_until_clean(places, setup="echo 1 >made", **agent(mode, "init; cat made >&2; result"))
     assert fine.outcome == "success"
-    bad = run_until_clean(places, setup="exit 3", **agent(mode, "init; result"))
+    bad = run_until_clean(places, setup="echo mend me; exit 3", **agent(mode, "init; result"))
     assert (bad.outcome, bad.error.kind, len(bad.events)) == ("infrastructure", "setup_failed", 0)
+    assert bad.error.message.endswith("ended with 3: mend me")
 
 
 def test_the_checks_verdict_is_apart_from_the_outcome(home, places, mode, agent):
@@ -138,6 +139,13 @@ def test_the_time_limit_ends_the_agent(home, places, mode, agent):
     result = run_until_clean(places, timeout_s=1, **agent(mode, "init; sleep 60; result"))
     assert (result.outcome, result.error.kind) == ("timeout", "timeout")
     assert result.timings.agent_s < 10
+
+
+def test_the_time_limit_holds_for_an_agent_that_stops_its_supervisor(home, places, mode, agent):
+    commands = "init; echo x >x.txt; kill -STOP $PPID; sleep 600; result"
+    result = run_until_clean(places, timeout_s=1, check="true", **agent(mode, commands))
+    assert (result.outcome, result.error.kind, result.check) == ("timeout", "timeout", None)
+    assert [f.path for f in result.files] == ["x.txt"]
 
 
 def test_a_cancelled_run_keeps_what_it_had(home, places, mode, agent):
@@ -249,14 +257,6 @@ def test_a_secret_shows_nowhere(home, places, mode, agent):
     for file in home.glob("ccnb.sqlite3*"):
         assert b"hush-hush" not in file.read_bytes()
     ccnb.sweep(older_than_s=0)
-
-
-def test_a_workspace_the_agent_cannot_write_in_is_said(home, places, mode, agent, tmp_path):
-    if os.getuid() == 0:
-        pytest.skip("root's folders are lent to the agent")
-    tmp_path.chmod(0o555)
-    with pytest.raises(ccnb.CcnbError, match="can't write"):
-        ccnb.run("Do it", workspace=str(tmp_path), **agent(mode, "result"))
 
 
 def test_what_runs_by_itself_is_pointed_out(home, places, mode, agent):

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from ccnb.engine import connect, endpoints
+from ccnb.engine.discovery import Endpoint
 from ccnb.errors import EngineError
 
 
@@ -28,6 +29,20 @@ def use_context(folder, name, host):
     context = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
     (meta / "meta.json").write_text(json.dumps(context))
     (folder / "config.json").write_text(json.dumps({"currentContext": name}))
+
+
+@pytest.mark.parametrize(
+    ("url", "remote"),
+    [
+        ("unix:///var/run/docker.sock", False),
+        ("tcp://localhost:2375", False),
+        ("tcp://[::1]:2375", False),
+        ("tcp://build.example.org:2376", True),
+        ("ssh://me@build.example.org", True),
+    ],
+)
+def test_an_engine_is_remote_when_its_address_is_no_part_of_this_machine(url, remote):
+    assert Endpoint(url, "DOCKER_HOST").remote is remote
 
 
 def test_docker_host_is_the_only_word_when_it_is_set(monkeypatch):

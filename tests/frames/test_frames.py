@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -144,11 +145,11 @@ def test_phases_add_up_to_the_wall_time(results):
 
 
 def test_calls_are_the_gateways(store):
-    result = keep_run(store, "r")
-    call = {"at": "2027-01-15T08:00:02+00:00", "status": 200, "input_tokens": 5, "turn": 0}
-    (result.folder.path / "calls.jsonl").write_text(json.dumps(call) + "\n")
+    at = datetime.fromtimestamp(BEGAN + 2, UTC)
+    call = {"at": at, "stream": True, "status": 200, "retries": 1, "input_tokens": 5, "end": "cut"}
+    result = keep_run(store, "r", calls=[call])
     (row,) = frames.calls_frame(result).to_dict("records")
-    assert (row["status"], row["input_tokens"], row["since_s"]) == (200, 5, 2.0)
+    assert (row["status"], row["retries"], row["input_tokens"], row["since_s"]) == (200, 1, 5, 2.0)
     assert pd.isna(row["model"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -144,6 +145,15 @@ class TestStarting:
         assert call(ensure(home), run.key).status_code == 200
         assert pid_of(home) == pid
 
+    def test_a_store_that_was_removed_and_made_anew_finds_it_again(self, home: Path) -> None:
+        enter(home)
+        first, pid = ensure(home), pid_of(home)
+        shutil.rmtree(home)
+        run = enter(home)
+        assert ensure(home) == first
+        assert pid_of(home) == pid
+        assert call(first, run.key).status_code == 200
+
     def test_a_start_that_fails_says_why(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         enter(home)
         monkeypatch.setenv("CCNB_GATEWAY_IDLE_S", "soon")
@@ -170,8 +180,8 @@ class TestPermissions:
         folder = address.socket_dir.parent
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, address.socket_dir)]
         assert modes == [0o700, 0o700, 0o755]
-        assert stat.S_IMODE(address.socket.stat().st_mode) == 0o666
-        assert [path.name for path in address.socket_dir.iterdir()] == ["api.sock"]
+        sockets = {path.name: stat.S_IMODE(path.stat().st_mode) for path in address.socket_dir.iterdir()}
+        assert sockets == {"api.sock": 0o666, "egress.sock": 0o666}
         assert stat.S_IMODE((folder / "control.sock").stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("name", ["gateway.log", "gateway.state", "gateway.lock"])

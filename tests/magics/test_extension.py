@@ -145,6 +145,7 @@ def test_tab_offers_nothing_of_ours_in_the_body(shell):
         ("%%cc --memory-mb much\nx", "--memory-mb must be a whole number"),
         ("%%cc --cpus all\nx", "--cpus must be a number"),
         ("%%cc --network opne\nx", "did you mean 'open'?"),
+        ("%%cc --network a.org --network https://b.org/x\nx", "which is a URL; list the host alone"),
         ("%%cc --auth nothing\nx", "--auth must be one of"),
         ("%%cc --isolation wall\nx", "--isolation must be one of"),
         ("%%cc --permission-mode paln\nx", "did you mean 'plan'?"),
@@ -192,7 +193,7 @@ def test_one_line_and_nothing_started(shell, home, cell, sentence):
 
 def test_bad_config_is_said_when_it_is_used(shell):
     shell.run('%config CcMagics.network = "moon"')
-    assert "--network must be one of" in shell.run("%%cc --api script:demo\nx").err
+    assert "--network must be open, none or a list of hosts" in shell.run("%%cc --api script:demo\nx").err
 
 
 def test_a_bug_keeps_its_traceback(shell):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from importlib.resources import files
 from itertools import pairwise
@@ -68,17 +69,35 @@ def test_no_bytes_end_the_reading(chunks):
         steps.feed(chunk)
 
 
-def test_what_the_real_supervisor_writes_is_understood(tmp_path):
-    inside, workspace = tmp_path / "inside", tmp_path / "workspace"
-    inside.mkdir()
+@pytest.fixture
+def inside(tmp_path):
+    """Return the inner part of a run folder with a prompt and the supervisor."""
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (folder / "prompt").write_text("the prompt")
+    script = files("ccnb").joinpath("data", "supervisor.sh").read_bytes()
+    (folder / "supervisor.sh").write_bytes(script)
+    return folder
+
+
+def supervise(inside, *agent, lifetime_s=60):
+    """Run the supervisor as a session of its own and return how it ended."""
+    workspace = inside.with_name("workspace")
     workspace.mkdir()
-    (inside / "prompt").write_text("the prompt")
+    options = [str(inside), str(workspace), "30", "0", str(lifetime_s)]
+    command = ["sh", str(inside / "supervisor.sh"), *options, *agent]
+    return subprocess.run(command, check=False, timeout=30, start_new_session=True).returncode
+
+
+def test_after_its_lifetime_a_supervisor_ends_though_somebody_stopped_it(inside):
+    stop = "kill -STOP $PPID; sleep 5"
+    assert supervise(inside, "sh", "-c", stop, lifetime_s=1) == -signal.SIGKILL
+
+
+def test_what_the_real_supervisor_writes_is_understood(inside):
     (inside / "setup").write_text("echo ready > ready\n")
     (inside / "check").write_text("exit 3\n")
-    script = files("ccnb").joinpath("data", "supervisor.sh").read_bytes()
-    (inside / "supervisor.sh").write_bytes(script)
-    command = ["sh", str(inside / "supervisor.sh"), str(inside), str(workspace), "30", "0", "cat"]
-    subprocess.run(command, check=False, timeout=30)
+    assert supervise(inside, "cat") == 0
     steps = Steps()
     steps.feed((inside / "steps").read_bytes())
     assert [(s.name, s.code, s.reason) for s in steps.done.values()] == [

@@ -489,47 +489,6 @@ def test_a_removed_one_runs_no_more(folder, workspace):
     assert not file.runs_by_itself
 
 
-@pytest.mark.parametrize("new", [True, False], ids=["made", "changed"])
-@pytest.mark.parametrize("path", [".git/hooks/pre-commit", ".git/hooks/post-checkout", ".git/config"])
-def test_what_is_planted_in_the_persons_git_is_told(workspace, path, new):
-    (workspace / ".git" / "hooks").mkdir(parents=True)
-    write(
-        workspace,
-        {".git/hooks/pre-push": "mine", ".git/hooks/x.sample": "s"} | ({} if new else {path: "mine"}),
-    )
-    before = workspaces.git_state(workspace)
-    assert workspaces.planted(workspace, before) == []
-    write(workspace, {path: "evil", ".git/hooks/y.sample": "never run", ".git/index": "x"})
-    (found,) = workspaces.planted(workspace, before)
-    assert (found.path, found.change, found.runs_by_itself) == (path, "made" if new else "changed", True)
-
-
-def test_a_hook_that_is_a_link_is_told(workspace):
-    (workspace / ".git" / "hooks").mkdir(parents=True)
-    before = workspaces.git_state(workspace)
-    write(workspace, {"evil.sh": "x"})
-    (workspace / ".git" / "hooks" / "pre-commit").symlink_to("../../evil.sh")
-    assert [file.path for file in workspaces.planted(workspace, before)] == [".git/hooks/pre-commit"]
-    again = workspaces.git_state(workspace)
-    assert workspaces.planted(workspace, again) == []
-
-
-def test_a_folder_of_hooks_that_became_a_link_is_told(workspace):
-    (workspace / ".git" / "hooks").mkdir(parents=True)
-    before = workspaces.git_state(workspace)
-    (workspace / ".git" / "hooks").rmdir()
-    (workspace / "evil").mkdir()
-    (workspace / ".git" / "hooks").symlink_to("../evil")
-    assert [file.path for file in workspaces.planted(workspace, before)] == [".git/hooks"]
-
-
-def test_where_there_was_no_git_a_whole_new_one_is_told(workspace):
-    before = workspaces.git_state(workspace)
-    assert before == {}
-    repository(workspace)
-    assert [file.path for file in workspaces.planted(workspace, before)] == [".git/config"]
-
-
 def test_one_who_was_killed_in_the_middle_is_no_hindrance(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.make()
