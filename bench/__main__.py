@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import client, gateway, latency, many, memory, overhead, report, startup
+from bench import client, frames, gateway, latency, many, memory, overhead, report, startup
 from bench.report import Figure
 from ccnb.gateway import process
 
@@ -22,6 +22,7 @@ SUBJECTS = {
     "gateway": gateway,
     "many": many,
     "memory": memory,
+    "frames": frames,
 }
 RESULTS = Path("bench-results.json")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import ContextDecorator
+from types import TracebackType
 
 
 class CcnbError(Exception):
@@ -107,6 +109,24 @@ class RunBusyError(StoreError):
 
 class AgentError(CcnbError):
     """The run ended badly: raised by `RunResult.raise_for_error` only."""
+
+
+class WithoutInnerFrames(ContextDecorator):
+    """Lets an error that is raised on purpose begin where it leaves us: its sentence says all.
+
+    The frames on its way have secrets among their locals, which a verbose traceback would print, and a
+    notebook would keep. (A context manager made of a generator would put the frames back.)
+    """
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the error begin here."""
+        if isinstance(error, CcnbError):
+            raise error.with_traceback(None) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -31,6 +31,10 @@ API_SOURCES = ("live", "script", "record", "replay")
 
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
 _OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
+_WORDS = (
+    *("mode", "model", "auth", "setup", "check", "image", "continues"),
+    *("system_prompt", "append_system_prompt"),
+)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _OURS = (
@@ -100,6 +104,8 @@ class RunSpec:
     append_system_prompt: str | None = None
     resume: str | None = None
     """A session id of Claude's to go on with."""
+    continues: str | None = None
+    """The id of an earlier run to go on with: in its conversation, in its workspace."""
     extra_args: tuple[str, ...] = ()
     """More arguments for `claude`, as they are."""
     image: str | None = None
@@ -176,8 +182,11 @@ class RunSpec:
         return cls(prompt=prompt, **options)
 
     def fingerprint(self) -> str:
-        """Return a digest that is the same for specs that ask for the same thing."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Return a digest that is the same for specs that ask for the same thing.
+
+        How much it may cost is no part of that.
+        """
+        text = json.dumps(self.to_dict() | {"budget_usd": None}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -200,7 +209,7 @@ def _strings(name: str, value: Any) -> tuple[str, ...]:
 def _check(spec: RunSpec) -> None:
     if not isinstance(spec.prompt, str) or not spec.prompt.strip():
         raise SpecError("prompt is empty; say what the agent should do")
-    for name in ("mode", "model", "auth", "setup", "check", "system_prompt", "append_system_prompt", "image"):
+    for name in _WORDS:
         value = getattr(spec, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SpecError(f"{name} must be a non-empty string, not {value!r}")
@@ -218,15 +227,21 @@ def _check(spec: RunSpec) -> None:
     _check_env(spec.env)
     if spec.resume is not None:
         _check_session(spec.resume)
+    _check_copy(spec)
     if spec.budget_group is not None and not _GROUP.fullmatch(str(spec.budget_group)):
         raise SpecError(f"budget_group must be up to 64 letters, digits, - and _, not {spec.budget_group!r}")
-    if spec.copy and spec.workspace is None:
-        raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
 
 
 def _no_nul(name: str, *values: str) -> None:
     if any("\0" in value for value in values):
         raise SpecError(f"{name} holds a NUL byte, which no command can take; remove it")
+
+
+def _check_copy(spec: RunSpec) -> None:
+    if spec.copy and spec.continues is not None:
+        raise SpecError("continues goes on in the earlier run's workspace; leave copy out")
+    if spec.copy and spec.workspace is None:
+        raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
 
 
 def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -37,3 +39,15 @@ def test_few_blocks_are_not_run_and_each_says_why(page):
     left_out = [block for block in blocks_of(page) if block.why_not]
     assert len(left_out) <= 5
     assert all(len(block.why_not) > 10 for block in left_out)
+
+
+def test_the_pictures_are_as_their_script_draws_them():
+    script = runpy.run_path(str(ROOT / "docs" / "token_pictures.py"))
+    for picture in script["PICTURES"]:
+        assert (ROOT / "docs" / f"token-{picture.name}.svg").read_text() == script["draw"](picture)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []

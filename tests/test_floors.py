@@ -37,7 +37,7 @@ OWNERS = {
     "dotenv": {"credentials"},
     "starlette": {"gateway"},
     "uvicorn": {"gateway"},
-    "pandas": {"frames"},
+    "pandas": {"frames", "plots"},
     "scipy": {"stats"},
     "matplotlib": {"plots"},
     "ipywidgets": {"widgets"},

@@ -65,6 +65,7 @@ def top(
         "ccnb run --mode docker,podman 'Write a haiku to haiku.txt' --model haiku",
         "git diff | ccnb run - --quiet > review.txt",
         "ccnb run --bg 'Port this to Rust' -w .",
+        "ccnb run --continue 261124-063549-ddjan 'Now add tests'",
     )
 )
 def run(
@@ -91,6 +92,7 @@ def run(
     system_prompt: o.SystemPrompt = None,
     append_system_prompt: o.AppendSystemPrompt = None,
     resume: o.Resume = None,
+    continues: o.Continue = None,
     timeout: o.Timeout = None,
     max_turns: o.MaxTurns = None,
     budget_usd: o.BudgetUsd = None,

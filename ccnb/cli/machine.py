@@ -15,11 +15,10 @@ from rich.text import Text
 
 import ccnb
 from ccnb import claude, credentials, render
-from ccnb.cli.kept import folder_size
 from ccnb.cli.output import console, print_json, say
 from ccnb.errors import CredentialError, EngineError, SpecError, did_you_mean
 from ccnb.runner.api import readiness
-from ccnb.store import Store
+from ccnb.store import Store, folder_size
 
 if TYPE_CHECKING:
     from ccnb.engine import Engine

@@ -130,6 +130,16 @@ Resume = Annotated[
     _option(_AGENT, "The id of one of Claude's sessions, to go on with.", "--resume", metavar="SESSION"),
 ]
 
+Continue = Annotated[
+    str | None,
+    _option(
+        _AGENT,
+        "An earlier run to go on with, in its conversation and its workspace.",
+        "--continue",
+        metavar="RUN",
+    ),
+]
+
 Timeout = Annotated[
     float | None,
     _option(_LIMITS, "Seconds that the agent may work; 1800 if not given.", "--timeout", metavar="SECONDS"),

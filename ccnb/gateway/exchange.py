@@ -24,6 +24,9 @@ from ccnb.gateway.registration import CALLS_FILE, append_line
 from ccnb.gateway.sources import Call, Reply, Source, StreamCutError, error_reply
 from ccnb.results import Usage
 
+_SHORT = 1 << 16
+"""Bytes of an answer that is no stream up to which it is passed on as one piece."""
+
 log = logging.getLogger("ccnb.gateway")
 
 
@@ -133,10 +136,6 @@ class Exchange(Response):
             "end": end,
             "refused": reply.refused if reply else None,
         }
-
-
-_SHORT = 1 << 16
-"""Bytes of an answer that is no stream up to which it is passed on as one piece."""
 
 
 async def _whole_if_short(body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

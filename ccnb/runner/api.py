@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +13,23 @@ from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.errors import (
+    CcnbError,
+    ModeUnavailableError,
+    RunBusyError,
+    SpecError,
+    WithoutInnerFrames,
+    did_you_mean,
+)
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.conversation import continued
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
+from ccnb.runner.lists import ModeList, RunList
 from ccnb.spec import RunSpec
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
@@ -29,7 +38,11 @@ Say = Callable[[str], None]
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LOOK_S = 0.1
 
+CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+"""By what runs are chosen from the store."""
 
+
+@WithoutInnerFrames()
 def run(
     prompt: str,
     *,
@@ -80,7 +93,8 @@ async def arun(
     making = asyncio.to_thread(
         start, prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options
     )
-    handle = await making
+    with WithoutInnerFrames():
+        handle = await making
     try:
         return await handle
     except asyncio.CancelledError:
@@ -89,6 +103,7 @@ async def arun(
         raise
 
 
+@WithoutInnerFrames()
 def start(
     prompt: str,
     *,
@@ -105,14 +120,14 @@ def start(
     CredentialError
     ModeUnavailableError
     """
-    spec = RunSpec.make(prompt, options)
+    store = Store()
+    spec = continued(RunSpec.make(prompt, options), store)
     workspaces.check(spec.workspace)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     spec = models.settle(spec)
     warnings = models.check(spec)
     begun_at = time.time()
-    store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
     for warning in warnings:
@@ -134,6 +149,7 @@ def start(
     return handle
 
 
+@WithoutInnerFrames()
 def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
     """Return the live handle of a run that this or another process started.
 
@@ -153,7 +169,7 @@ def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | N
     return handle
 
 
-def runs(**where: Any) -> list[RunRow]:
+def runs(**where: Any) -> RunList:
     """Return the runs in the store, the latest first.
 
     Parameters
@@ -161,21 +177,31 @@ def runs(**where: Any) -> list[RunRow]:
     **where
         `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
     """
-    known = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+    check_choice(where)
+    return RunList(Store().runs(**where))
+
+
+def check_choice(where: Iterable[str]) -> None:
+    """See that runs can be chosen by what some filters are named.
+
+    Raises
+    ------
+    SpecError
+    """
     for name in where:
-        if name not in known:
-            raise SpecError(f"runs can't be chosen by {name!r}; known are {', '.join(known)}")
-    return Store().runs(**where)
+        if name not in CHOICES:
+            near = did_you_mean(name, CHOICES) or f"; known are {', '.join(CHOICES)}"
+            raise SpecError(f"runs can't be chosen by {name!r}{near}")
 
 
-def readiness() -> list[Readiness]:
+def readiness() -> ModeList:
     """Return every mode's readiness, the strongest isolation first."""
 
     async def probe_all() -> list[Readiness]:
         return list(await asyncio.gather(*map(modes.probe, modes.names())))
 
     found = _loop.submit(probe_all()).result()
-    return sorted(found, key=lambda r: (-r.rank, r.mode))
+    return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
 
 
 def strongest() -> str:
@@ -255,14 +281,18 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 
 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
-    """Return the latest successful run of the same spec that began on the same files."""
+    """Return the latest successful run of the same spec that began on the same files.
+
+    Where it goes on with an earlier run, that run is what it began on.
+    """
     digest = models.source_digest(spec)
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:
             continue
         if row.progress.conditions.get("api_digest") != digest:
             continue
-        if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
+        own = spec.workspace is None or spec.continues is not None
+        if own or row.progress.baseline == _baseline(str(spec.workspace), store):
             return row
     return None
 

@@ -21,6 +21,7 @@ from ccnb.runner import calls
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.conversation import carry_over, wait_for_removal
 from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
@@ -160,6 +161,7 @@ class Execution:
 
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
+        await wait_for_removal(self._spec, self._store)
         make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
         await _whole(asyncio.to_thread(make))
         image = await self._mode.prepare(self._spec, self._say)
@@ -213,6 +215,7 @@ class Execution:
         self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
         plans.lay_out(self._folder, spec, self._workspace)
+        carry_over(self._folder, spec)
         return plans.make_plan(
             run_id=run_id,
             store=self._store,

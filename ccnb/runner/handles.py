@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from ccnb import _loop
-from ccnb.errors import AgentError, CcnbError
+from ccnb import _loop, render
+from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
 from ccnb.gateway import network_log
+from ccnb.render import html
+from ccnb.render.shown import Bundle, Patch, Shown, plain
 from ccnb.results import Connection, Event, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
@@ -23,7 +26,7 @@ _LOOK_S = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunResult(RunRecord):
+class RunResult(RunRecord, Shown):
     """A finished run: its record, and a hold on what lies in the store. Pickles without its events."""
 
     home: Path
@@ -53,11 +56,14 @@ class RunResult(RunRecord):
         return Events(Store(self.home), self.run_id)
 
     @property
-    def patch(self) -> str:
+    def patch(self) -> Patch:
         """Return what the run changed, as a patch; ignored files are not in it."""
-        file = self.folder.patch
         # Decoded, not read as text: that would take line ends for something to mend.
-        return file.read_bytes().decode(errors="replace") if file.exists() else ""
+        text, clean = (
+            file.read_bytes().decode(errors="replace") if file.exists() else ""
+            for file in (self.folder.patch, self.folder.clean_patch)
+        )
+        return Patch.of(text, clean or text)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -72,6 +78,13 @@ class RunResult(RunRecord):
     def network(self) -> tuple[Connection, ...]:
         """Return what the egress proxy allowed and refused, in its order; empty where it had no part."""
         return network_log.read(self.folder.path)
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id} {self.mode}: {render.verdict(self).plain}>"
+
+    def _bundle(self) -> Bundle:
+        text = plain(render.summary(self, kept_in=""))
+        return {"text/plain": text, "text/html": html.result(self)}
 
     def raise_for_error(self) -> RunResult:
         """Return the result itself if the run ended well.
@@ -125,6 +138,11 @@ class Run:
         """Return `preparing`, `starting`, `running`, `checking`, `collecting` or `done`."""
         return self._state
 
+    @cached_property
+    def mode(self) -> str:
+        """Return the mode that it runs in; never `auto`."""
+        return self._store.run(self.run_id).mode
+
     @property
     def health(self) -> str:
         """Return `ok`, `slow` (long silence) or `rate_limited`."""
@@ -134,6 +152,15 @@ class Run:
     def events(self) -> Events:
         """Return the events so far."""
         return Events(self._store, self.run_id)
+
+    def events_after(self, offset: int) -> Iterator[Event]:
+        """Yield the events so far that begin after a byte of the output."""
+        return self._store.events(self.run_id, after=offset)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it has ended without a result: the infrastructure failed."""
+        return self.done and self._needed().exception() is not None
 
     @property
     def done(self) -> bool:
@@ -148,7 +175,8 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        return _loop.wait(self._needed(), self.cancel)
+        with WithoutInnerFrames():
+            return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
         """Ask for the end; the result then has the outcome `cancelled`."""
@@ -178,7 +206,8 @@ class Run:
             await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        return _loop.bridge(self._needed()).__await__()
+        with WithoutInnerFrames():
+            return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self._state}>"

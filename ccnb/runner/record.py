@@ -27,6 +27,8 @@ from ccnb.stream import Tally
 _SAID = 16_384
 """Bytes of the end of standard error and of the check's output that are kept in the record."""
 _MARGIN = 8_192
+_LARGEST_CLEAN = 32 << 20
+"""Bytes of a patch that is searched for secrets."""
 
 
 @dataclass
@@ -85,7 +87,8 @@ class Recorder:
             changed = workspaces.changes(self.folder, self.workspace, baseline)
             listed = {file.path for file in changed}
             found = changed + [file for file in found if file.path not in listed]
-            workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
+            patch = workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
+            self._clean(patch)
         except (CcnbError, OSError) as error:
             self.warn(f"no patch could be made: {error}")
         risky = [file.path for file in found if file.runs_by_itself]
@@ -135,6 +138,16 @@ class Recorder:
             warnings=tuple(self.progress.warnings),
             conditions=dict(self.progress.conditions),
         )
+
+    def _clean(self, patch: Path) -> None:
+        """Keep the patch without the run's secrets too, if it has any: it is shown so."""
+        if patch.stat().st_size > _LARGEST_CLEAN:
+            return
+        text = patch.read_bytes().decode(errors="replace")
+        clean = self.redactor.text(text)
+        if clean != text:
+            self.folder.clean_patch.write_text(clean, encoding="utf-8", errors="replace")
+            self.warn("the patch has a secret in it; look before you share it")
 
     def _end_marks(self, tally: Tally) -> None:
         """Set the last marks. Time in which nobody followed the run is no time of its own."""

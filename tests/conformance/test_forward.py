@@ -64,6 +64,16 @@ def test_the_real_agent_does_its_task_through_the_gateway(
         assert ("oauth-2025-04-20" in asked.headers["anthropic-beta"]) == is_token
 
 
+def test_with_a_list_of_hosts_the_model_is_still_reached_through_the_gateway(home, places, mode, api):
+    server = api()
+    check = "git ls-remote https://other.example.org/x"
+    options = {"mode": mode, "auth": "gateway", "network": ["api.example.org"], "check": check}
+    result = run_until_clean(places, "Make two files", **options)
+    assert (result.outcome, result.error) == ("success", None)
+    assert len(server.asked) == 3
+    assert [(c.host, c.allowed) for c in result.network] == [("other.example.org", False)]
+
+
 def test_the_agent_takes_the_stand_in_for_a_credential_of_its_kind(home, places, mode, api, monkeypatch):
     """Its default model depends on that."""
     models = {}
