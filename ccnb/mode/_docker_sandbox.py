@@ -11,6 +11,7 @@ from ccnb.mode._sandbox_program import LOOK_S, SandboxProgram, run_program
 
 _NO_PLUGIN = ("unknown command", "is not a docker command")
 _START_UP_FILES = (".zshenv", ".zprofile", ".zshrc", ".bash_profile", ".bashrc", ".profile")
+_LOG_LIMIT = "10000"
 _VARIABLE = "ANTHROPIC_API_KEY"
 _DESKTOP = re.compile(r"Docker Desktop (\d+)\.(\d+)\.(\d+)")
 
@@ -42,6 +43,17 @@ class DockerSandbox(SandboxProgram):
         """Let a sandbox reach some hosts, by the rules of its own proxy."""
         options = [word for host in hosts for word in ("--allow-host", host)]
         self.expect(self.call("network", "proxy", name, *options), "network proxy")
+
+    def close(self, name: str, hosts: Sequence[str]) -> None:
+        """Deny all but some hosts."""
+        options = [word for host in hosts for word in ("--allow-host", host)]
+        self.expect(self.call("network", "proxy", name, "--policy", "deny", *options), "network proxy")
+
+    def requests(self, name: str) -> bytes:  # noqa: ARG002 - one log has all sandboxes
+        """Return the log of all sandboxes' requests."""
+        said = self.call("network", "log", "--json", "--limit", _LOG_LIMIT)
+        self.expect(said, "network log")
+        return said.output
 
     def credential_notes(self) -> list[str]:
         """Look where Docker Desktop looks: in the shell's start-up files, for the variable's name alone."""

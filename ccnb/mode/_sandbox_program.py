@@ -177,6 +177,25 @@ class SandboxProgram:
         """
         raise NotImplementedError
 
+    def close(self, name: str, hosts: Sequence[str]) -> None:
+        """Let a sandbox reach some hosts, each with its port, and nothing else.
+
+        Raises
+        ------
+        EngineError
+            It can't be held; the sandbox is still there.
+        """
+        raise NotImplementedError
+
+    def requests(self, name: str) -> bytes:
+        """Return what the program has written down of a sandbox's requests, as it prints it.
+
+        Raises
+        ------
+        EngineError
+        """
+        raise NotImplementedError
+
     def credential_notes(self) -> list[str]:
         """Return what the person has to do once so that the program's proxy adds a credential."""
         raise NotImplementedError

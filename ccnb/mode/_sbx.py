@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode._sandbox_program import NOT_SIGNED_IN, SandboxProgram, first_json
 
+_USUALLY_ALLOWED = ("registry.example.org", "nothing.example")
+"""One that the policy `balanced` allows, and one that only `allow-all` does."""
 _SERVICE = "anthropic"
 _NOTHING_STORED = (
     "sbx lists no secret for its proxy to add: run `sbx secret set anthropic` once, or sign in to Claude in "
@@ -44,6 +46,26 @@ class Sbx(SandboxProgram):
             # Before there was the option, the name stood before the hosts.
             said = self.call("policy", "allow", "network", name, listed)
         self.expect(said, "policy")
+
+    def close(self, name: str, hosts: Sequence[str]) -> None:
+        """Allow some hosts, having seen that all others are denied already.
+
+        A denial of one sandbox's goes before its allowances, so none can be made for all the rest.
+        """
+        for host in _USUALLY_ALLOWED:
+            said = self.call("policy", "check", "network", "--sandbox", name, host)
+            if b"Denied" not in said.output:
+                raise EngineError(
+                    f"sbx lets every sandbox reach more than is listed here, such as {host}; choose Locked "
+                    "Down by `sbx policy reset`, or use mode docker"
+                )
+        self.allow(name, hosts)
+
+    def requests(self, name: str) -> bytes:
+        """Return the log of a sandbox's requests."""
+        said = self.call("policy", "log", name, "--json")
+        self.expect(said, "policy log")
+        return said.output
 
     def credential_notes(self) -> list[str]:
         """Look whether a secret for Anthropic's API is stored. No value is ever printed by that."""

@@ -8,12 +8,13 @@ import re
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ccnb import network
 from ccnb.errors import EngineError, ModeUnavailableError, StartError
 from ccnb.mode import _files
+from ccnb.mode import _sandbox_network as closed
 from ccnb.mode._docker_sandbox import DockerSandbox
 from ccnb.mode._sandbox_program import Sandbox, SandboxProgram
 from ccnb.mode._sbx import Sbx
@@ -40,6 +41,13 @@ $session sh "$@" </dev/null >/dev/null 2>"$inside/start.err" &
 echo $! >"$inside/pid"
 """
 """Starts the supervisor in the background: of the two programs' own ways to do so, one hangs (sbx, #505)."""
+
+_KEEP_SESSIONS = """
+inside=$0
+mkdir -p ~/.claude "$inside/config/projects"
+[ -e ~/.claude/projects ] || ln -s "$inside/config/projects" ~/.claude/projects
+"""
+"""Where the agent has the sandbox's own home, its conversations outlive that home all the same."""
 
 _IS_THERE = 'grep -aqF "$0" "/proc/$(cat "$0/pid")/cmdline"'
 """Whether the supervisor is there. By its arguments: in a sandbox started anew another has its number."""
@@ -103,8 +111,11 @@ class SandboxMode:
         """Ask the program, and where its word may be out of date, the supervisor itself."""
         return await asyncio.to_thread(_state, place)
 
-    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:
-        """Do nothing: the files are where they belong."""
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:  # noqa: ARG002
+        """Take what the proxy has written down, where it was to hold a list; the files lie here already."""
+        if place.details.get("closed"):
+            output = await asyncio.to_thread(_program(place).requests, place.id)
+            closed.write_log(folder.path, output, place.id, place.details["gateway"])
 
     async def destroy(self, place: Place) -> None:
         """Stop the sandbox, which ends all in it, and remove it."""
@@ -167,12 +178,6 @@ def _probe() -> Readiness:
 
 
 def _prepare(spec: RunSpec) -> Image:
-    if spec.network != "open":
-        raise ModeUnavailableError(
-            f"network {network.shown(spec.network)} can't be held by mode sandbox: its proxy has "
-            "its own rules (sbx policy, docker sandbox network); set those and use network='open', or use "
-            "mode docker"
-        )
     program = chosen()
     version = program.check()
     injects = spec.api_source == "live" and spec.auth == "host"
@@ -184,6 +189,7 @@ def _prepare(spec: RunSpec) -> Image:
         conditions={"engine": f"{program.name} {version}", **({"image": spec.image} if spec.image else {})},
         warnings=tuple(warnings),
         api_by_tcp=("127.0.0.1", _HOST),
+        holds_network=True,
         injects=injects,
     )
 
@@ -196,23 +202,31 @@ def _create(plan: Plan) -> Place:
             raise StartError(
                 f"{program.name} takes no folder with a colon in its path ({folder}); name another"
             )
+    spec, gateway = plan.spec, _gateway(plan)
     name = sandbox_name(plan.store_id, plan.run_id)
     place = _place(plan.run_id, program, Sandbox(name, "running", tuple(folders)))
-    spec = plan.spec
+    place = replace(place, details={**place.details, "closed": spec.network != "open", "gateway": gateway})
     limits = []
     if program.takes_limits:
         limits += ["--memory", f"{spec.memory_mb}m"] if spec.memory_mb else []
         limits += ["--cpus", str(max(1, round(spec.cpus)))] if spec.cpus else []
     program.create(name, folders, image=plan.image.reference or None, limits=limits)
     try:
-        api = urlsplit(plan.env.get("ANTHROPIC_BASE_URL", ""))
-        if api.hostname == _HOST:
-            program.allow(name, [f"localhost:{api.port}"])
+        if spec.network != "open":
+            program.close(name, closed.hosts(spec, gateway))
+        elif gateway:
+            program.allow(name, [gateway])
     except EngineError:
         with suppress(EngineError):
             program.remove(name)
         raise
     return place
+
+
+def _gateway(plan: Plan) -> str | None:
+    """Return the gateway by the name under which the proxy's rules have it, if the model is behind it."""
+    api = urlsplit(plan.env.get("ANTHROPIC_BASE_URL", ""))
+    return f"localhost:{api.port}" if api.hostname == _HOST else None
 
 
 def _place(run_id: str, program: SandboxProgram, sandbox: Sandbox) -> Place:
@@ -227,8 +241,10 @@ def _place(run_id: str, program: SandboxProgram, sandbox: Sandbox) -> Place:
 def _start(place: Place, plan: Plan) -> None:
     _write_env(plan)
     program, inside = _program(place), plan.layout.inside
-    command = [_LAUNCH, inside, *plan.command]
-    command = [*_LOGIN, *command] if plan.image.injects else ["sh", "-c", *command]
+    if plan.image.injects:
+        command = [*_LOGIN, _KEEP_SESSIONS + _LAUNCH, inside, *plan.command]
+    else:
+        command = ["sh", "-c", _LAUNCH, inside, *plan.command]
     said = program.exec(place.id, command, "/")
     if said.code:
         (plan.folder.inside / "env").unlink(missing_ok=True)

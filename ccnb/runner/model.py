@@ -217,7 +217,7 @@ def source_digest(spec: RunSpec) -> str | None:
 
 def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     """Return the gateway's address for a place that can't see a socket of this machine."""
-    if spec.network != "open":
+    if spec.network != "open" and not (image.api_by_tcp and image.holds_network):
         raise SpecError(
             f"network {network.shown(spec.network)} can't be held here: this engine, in a virtual machine or "
             "elsewhere, can't see the gateway's socket; use network='open', or an engine of this machine"

@@ -62,12 +62,12 @@ def agent_command(spec: RunSpec, image: Image) -> list[str]:
     return claude.argv(spec, "acceptEdits")
 
 
-def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
+def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path, *, relay: bool) -> None:
     """Write the run folder's inner part: supervisor, prompt, commands, the sentinel's twin."""
     inside = folder.inside
     for name in ("home", "config"):
         (inside / name).mkdir(exist_ok=True, mode=0o700)
-    for name in ("supervisor.sh", *(["relay.mjs"] if spec.hosts else [])):
+    for name in ("supervisor.sh", *(["relay.mjs"] if relay else [])):
         (inside / name).write_bytes(files("ccnb").joinpath("data", name).read_bytes())
     for name in _WRITTEN_THERE:
         # Left by a try in a place that did not see these folders.

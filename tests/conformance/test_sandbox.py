@@ -37,13 +37,14 @@ def sbx(sandboxes):
 
 @pytest.fixture
 def api(monkeypatch):
-    """Serve what the double's proxy takes for Anthropic's API; return the headers of what it was asked."""
+    """Serve what the double's proxy takes for Anthropic's API; return what it was asked, headers and body."""
     asked = []
 
     class Api(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            asked.append({name.lower(): value for name, value in self.headers.items()})
+            text = self.rfile.read(int(self.headers["content-length"])).decode()
+            body = json.loads(text)
+            asked.append({name.lower(): value for name, value in self.headers.items()} | {"body": text})
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("connection", "close")
@@ -207,6 +208,14 @@ def test_the_stand_in_is_found_where_login_shells_alone_know_it(home, places, sa
     assert (result.outcome, {headers["x-api-key"] for headers in api}) == ("success", {SECRET})
 
 
+def test_a_conversation_is_gone_on_with_in_another_sandbox(home, places, sandboxes, program, api):
+    sandboxes.call("secret", "set", "anthropic", text=SECRET)
+    first = run_until_clean(places, mode="sandbox")
+    second = run_until_clean(places, "Go on", mode="sandbox", continues=first.run_id)
+    assert (second.outcome, second.session_id) == ("success", first.session_id)
+    assert "It is done." in api[-1]["body"]
+
+
 def test_a_person_who_has_stored_no_credential_is_told_what_to_do(
     home, places, sandboxes, program, api, monkeypatch
 ):
@@ -244,6 +253,35 @@ def test_values_with_quotes_and_line_breaks_arrive(home, places, sandboxes, prog
     assert not (result.folder.inside / "env").exists()
 
 
+ASK = """ask() { node -e '
+const [name, port] = process.env.http_proxy.slice(7).split(":");
+const call = require("http").request({host: name, port, method: "CONNECT", path: process.argv[1]});
+call.on("connect", (answer, socket) => { console.log(answer.statusCode + "."); socket.destroy(); });
+call.on("response", answer => console.log(answer.statusCode + ".")); call.end();' "$1"; }
+"""
+
+
+@pytest.mark.parametrize("network", ["none", ["localhost:9", "*.example.org"]])
+def test_a_closed_network_is_held_by_the_proxy_and_told(home, places, sandboxes, program, network):
+    if program == "sbx":
+        sandboxes.call("policy", "init", "deny-all")
+    check = ASK + "ask localhost:9; ask a.example.org:443; ask a.example.org:80; ask example.com:443"
+    result = run_until_clean(places, mode="sandbox", network=network, api="script:demo", check=check)
+    assert (result.outcome, result.num_turns) == ("success", 6)
+    listed = {("localhost", 9), ("a.example.org", 443)} if network != "none" else set()
+    asked = [("localhost", 9), ("a.example.org", 443), ("a.example.org", 80), ("example.com", 443)]
+    assert [(use.host, use.port, use.allowed) for use in result.network] == [
+        (*one, one in listed) for one in asked
+    ]
+    assert result.check.output.count("403.") == 4 - len(listed)
+
+
+def test_a_list_that_sbx_does_not_hold_is_refused(home, sandboxes, sbx, agent):
+    with pytest.raises(ccnb.CcnbError, match="sbx lets every sandbox reach more than is listed here"):
+        ccnb.run("Do it", network=["a.example"], **agent("sandbox", "init; result"))
+    assert sandboxes.names == []
+
+
 def test_a_workspace_may_be_named_by_a_link(home, places, sandboxes, program, agent, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
@@ -254,8 +292,6 @@ def test_a_workspace_may_be_named_by_a_link(home, places, sandboxes, program, ag
 
 
 def test_what_can_not_be_held_is_refused_or_told(home, places, sandboxes, program, agent):
-    with pytest.raises(ccnb.CcnbError, match="network 'none' can't be held by mode sandbox"):
-        ccnb.run("Do it", network="none", **agent("sandbox", "init; result"))
     with pytest.raises(
         ccnb.CcnbError, match="auth 'secret' can't be used in mode sandbox; use host or gateway or env"
     ):

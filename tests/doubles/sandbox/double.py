@@ -23,6 +23,7 @@ Not imitated: a kernel of its own, root for the agent, interception of TLS.
 import argparse
 import contextlib
 import fcntl
+import fnmatch
 import json
 import os
 import re
@@ -326,6 +327,25 @@ def policy():
     """The rules for all sandboxes; `None` before a policy was chosen."""
     file = STATE / "policy.json"
     return json.loads(file.read_text()) if file.exists() and not strikes("no-policy") else None
+
+
+def matches(patterns, host, port):
+    return any(
+        pattern == "**" or any(fnmatch.fnmatchcase(name, pattern) for name in (host, f"{host}:{port}"))
+        for pattern in patterns
+    )
+
+
+def allows(sandbox, host, port):
+    """Denials go before allowances; a service of this machine needs one of its own."""
+    file = STATE / "policy.json"
+    rules = json.loads(file.read_text()) if file.exists() else {"default": "allow", "allow": [], "deny": []}
+    own = sandbox.get("policy", {})
+    if matches(rules["deny"] + own.get("deny", []), host, port):
+        return False
+    if matches(rules["allow"] + own.get("allow", []), host, port):
+        return True
+    return own.get("default", rules["default"]) == "allow" and host not in ("localhost", "127.0.0.1", "::1")
 
 
 def secrets():

@@ -4,7 +4,6 @@ proxy.py STATE NAME ADDRESS: prints its port. `api.anthropic.test` stands for An
 led to what CCNB_DOUBLE_API names.
 """
 
-import fnmatch
 import json
 import os
 import select
@@ -15,33 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import double
+
 STATE, NAME, ADDRESS = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 API = "api.anthropic.test"
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def read(file, default):
     return json.loads(file.read_text()) if file.exists() else default
-
-
-def matches(patterns, host, port):
-    return any(
-        fnmatch.fnmatchcase(f"{host}:{port}", pattern)
-        or fnmatch.fnmatchcase(host, pattern)
-        or pattern == "**"
-        for pattern in patterns
-    )
-
-
-def allowed(host, port):
-    """Denials go before allowances; a service of the machine needs one of its own."""
-    rules = read(STATE / "policy.json", {"default": "allow", "allow": [], "deny": []})
-    own = read(STATE / f"{NAME}.sandbox", {}).get("policy", {})
-    if matches(rules["deny"] + own.get("deny", []), host, port):
-        return False
-    if matches(rules["allow"] + own.get("allow", []), host, port):
-        return True
-    return own.get("default", rules["default"]) == "allow" and host not in LOCAL
 
 
 def note(method, url, action):
@@ -73,7 +54,7 @@ class Handler(socketserver.StreamRequestHandler):
         host = "localhost" if target.hostname == "host.docker.internal" else target.hostname
         port = target.port or (443 if method == "CONNECT" else 80)
         shown = f"https://{url}" if method == "CONNECT" else url
-        if not allowed(host, port):
+        if not double.allows(read(STATE / f"{NAME}.sandbox", {}), host, port):
             note(method, shown, "denied")
             body = (
                 f"Blocked by network policy: domain {host}:{port}\ndetail: no matching allow rule\n".encode()

@@ -112,6 +112,10 @@ def policy(arguments):
             rule(verb, rest)
         case ["log", *rest]:
             show_log(rest)
+        case ["check", "network", "--sandbox", name, host]:
+            host = host if ":" in host else f"{host}:443"
+            allowed = double.allows(double.load(name), *host.split(":"))
+            print(f"{'Allowed' if allowed else 'Denied'}: {host}")
         case ["ls", *_]:
             rules = double.policy()
             if rules is None:
