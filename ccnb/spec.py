@@ -61,7 +61,7 @@ class RunSpec:
     prompt: str
     """What the agent is asked to do; any length."""
     mode: str = "auto"
-    """`docker`, `podman`, `local`, ... or `auto`: the strongest local isolation that is ready."""
+    """`sandbox`, `docker`, `podman`, `local`, ... or `auto`: the strongest local isolation that is ready."""
     model: str | None = None
     """A model's name or alias; `None` is the agent's own default, which depends on the credential."""
     workspace: str | None = None
@@ -72,15 +72,18 @@ class RunSpec:
     """`live`, `script:NAME-or-FILE` for the scripted model, `record:FILE` or `replay:FILE` for a cassette."""
     auth: str | None = None
     """How the credential reaches the API: `env` puts it in the place's environment; with `gateway` the place
-    has a stand-in, and the gateway puts the credential on outside of it.
+    has a stand-in, and the gateway puts the credential on outside of it; `host` leaves it to the proxy of
+    Docker's sandboxes.
 
-    `None` is `gateway` for an API key, and for every recording. For a subscription's token it is `env`: the
-    vendor's terms keep such a token to Claude Code itself, so whether another program may add it to Claude
-    Code's own, unchanged requests is for its owner to say, by `auth="gateway"`.
+    `None` is `host` in mode `sandbox`. Elsewhere it is `gateway` for an API key, and for every recording. For
+    a subscription's token it is `env`: the vendor's terms keep such a token to Claude Code itself, so whether
+    another program may add it to Claude Code's own, unchanged requests is for its owner to say, by
+    `auth="gateway"`.
     """
     network: str | tuple[str, ...] = "open"
-    """`open`; `none`: no interface but loopback in the place; or a list of the only hosts that can be
-    reached, on port 443 unless given: `api.example.org`, `*.example.org`, `host:8443`."""
+    """`open`; `none`: no interface but loopback (in a sandbox: nothing through its proxy); or a list of the
+    only hosts that can be reached, on port 443 unless given: `api.example.org`, `*.example.org`,
+    `host:8443`."""
     setup: str | None = None
     """A shell command that runs in the workspace before the agent."""
     check: str | None = None

@@ -121,7 +121,13 @@ class SandboxProgram:
         return [_sandbox(row) for row in rows if isinstance(row, dict) and row.get("name")]
 
     def create(
-        self, name: str, folders: Sequence[str], *, image: str | None, limits: Sequence[str] = ()
+        self,
+        name: str,
+        folders: Sequence[str],
+        *,
+        image: str | None,
+        limits: Sequence[str] = (),
+        held: int | None = None,
     ) -> None:
         """Make and start a sandbox that sees some folders at their own paths.
 
@@ -133,7 +139,7 @@ class SandboxProgram:
         """
         options = ["--name", name, *(["--template", image] if image else []), *limits]
         for left in reversed(range(_CREATE_TRIES)):
-            said = self.call("create", *options, "claude", *folders, limit_s=_CREATE_S)
+            said = self.call("create", *options, "claude", *folders, limit_s=_CREATE_S, held=held)
             if said.code == 0:
                 return
             with suppress(EngineError):
@@ -147,9 +153,17 @@ class SandboxProgram:
             f"{self.name} made no sandbox in {_CREATE_TRIES} tries ({said.text}); run `{self.diagnose}`"
         )
 
-    def exec(self, name: str, argv: Sequence[str], workdir: str, *, merged: bool = False) -> Answer:
+    def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        workdir: str,
+        *,
+        merged: bool = False,
+        held: int | None = None,
+    ) -> Answer:
         """Run a command in a sandbox and wait for it. A stopped sandbox may be started by that."""
-        return self.call("exec", "-w", workdir, name, *argv, limit_s=_EXEC_S, merged=merged)
+        return self.call("exec", "-w", workdir, name, *argv, limit_s=_EXEC_S, merged=merged, held=held)
 
     def shell(self, name: str, argv: Sequence[str], workdir: str) -> list[str]:
         """Return the command that runs something in a sandbox on the caller's terminal."""
@@ -211,6 +225,7 @@ class SandboxProgram:
         limit_s: float = LOOK_S,
         answer: bytes = b"",
         merged: bool = False,
+        held: int | None = None,
     ) -> Answer:
         """Run the program, never on a terminal.
 
@@ -219,7 +234,8 @@ class SandboxProgram:
         EngineError
             It isn't there, or doesn't answer within its limit.
         """
-        return run_program([*self.command, *arguments], limit_s, self.restart, answer=answer, merged=merged)
+        argv = [*self.command, *arguments]
+        return run_program(argv, limit_s, self.restart, answer=answer, merged=merged, held=held)
 
     def expect(self, said: Answer, what: str) -> None:
         """See that a call went well.
@@ -283,9 +299,17 @@ _TROUBLE = (
 
 
 def run_program(
-    argv: Sequence[str], limit_s: float, restart: str, *, answer: bytes = b"", merged: bool = False
+    argv: Sequence[str],
+    limit_s: float,
+    restart: str,
+    *,
+    answer: bytes = b"",
+    merged: bool = False,
+    held: int | None = None,
 ) -> Answer:
     """Run a program in a session of its own, so that its helpers end with it at the limit.
+
+    It goes on when we are killed. An open file `held` stays open for as long as it does.
 
     Raises
     ------
@@ -298,6 +322,7 @@ def run_program(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             start_new_session=True,
+            pass_fds=() if held is None else (held,),
         )
     except OSError as error:
         raise EngineError(f"{argv[0]} can't be run ({error.strerror}); run `ccnb doctor`") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import shlex
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +32,8 @@ _HOST = "host.docker.internal"
 _NAME = re.compile(r"ccnb-([0-9a-f]{6})-(\d{6})(\d{6})(\w+)")
 _BEAT_S = 5.0
 """Age up to which a heartbeat shows that the supervisor is there."""
+_LEFT_S = 30.0
+"""How long what a killed client has left may go on."""
 _INSTALL = "install sbx (docs.docker.com/ai/sandboxes), or Docker Desktop 4.58 or newer"
 
 _LAUNCH = """
@@ -119,8 +123,7 @@ class SandboxMode:
 
     async def destroy(self, place: Place) -> None:
         """Stop the sandbox, which ends all in it, and remove it."""
-        await asyncio.to_thread(_program(place).remove, place.id)
-        (Path(place.details["folder"]) / "inside" / "env").unlink(missing_ok=True)
+        await asyncio.to_thread(_remove, place)
 
     async def places(self, store_id: str) -> list[Place]:
         """Return the sandboxes of a store, found by their names: they have no labels."""
@@ -210,7 +213,8 @@ def _create(plan: Plan) -> Place:
     if program.takes_limits:
         limits += ["--memory", f"{spec.memory_mb}m"] if spec.memory_mb else []
         limits += ["--cpus", str(max(1, round(spec.cpus)))] if spec.cpus else []
-    program.create(name, folders, image=plan.image.reference or None, limits=limits)
+    with _alone(plan.folder.path) as held:
+        program.create(name, folders, image=plan.image.reference or None, limits=limits, held=held)
     try:
         if spec.network != "open":
             program.close(name, closed.hosts(spec, gateway))
@@ -245,7 +249,8 @@ def _start(place: Place, plan: Plan) -> None:
         command = [*_LOGIN, _KEEP_SESSIONS + _LAUNCH, inside, *plan.command]
     else:
         command = ["sh", "-c", _LAUNCH, inside, *plan.command]
-    said = program.exec(place.id, command, "/")
+    with _alone(plan.folder.path) as held:
+        said = program.exec(place.id, command, "/", held=held)
     if said.code:
         (plan.folder.inside / "env").unlink(missing_ok=True)
         raise StartError(program.error("exec", said).message)
@@ -265,8 +270,45 @@ def _write_env(plan: Plan) -> None:
         file.write("\n".join(lines) + "\n")
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[int | None]:
+    """Wait until no program works on a run's sandbox any more; give the lock to pass on to the next.
+
+    A client that is killed leaves the program that it has called, which may then make the sandbox, or start
+    the supervisor, after the next client has looked.
+    """
+    if not folder.is_dir():
+        yield None
+        return
+    lock = os.open(folder / "sandbox.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + _LEFT_S
+    try:
+        while not _locked(lock) and time.monotonic() < end:
+            time.sleep(0.02)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove(place: Place) -> None:
+    folder = Path(place.details["folder"])
+    with _alone(folder):
+        _program(place).remove(place.id)
+    (folder / "inside" / "env").unlink(missing_ok=True)
+
+
 def _state(place: Place) -> PlaceState:
     program, folder = _program(place), RunFolder(Path(place.details["folder"]))
+    with _alone(folder.path):
+        pass
     found = next((s for s in program.listing() if s.name == place.id), None)
     if found is None:
         return PlaceState("gone", detail=f"{program.name} has no such sandbox")

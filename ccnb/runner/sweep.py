@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, RunBusyError, RunNotFoundError
+from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, RunNotFoundError
 from ccnb.gateway import registration
 from ccnb.mode.base import Mode, Place
 from ccnb.results import ErrorInfo, RunRecord
@@ -59,10 +59,12 @@ def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
     found: list[Swept] = []
     for name in modes.names():
-        if not (await modes.probe(name)).ready:
+        try:
+            mode = modes.get(name)
+            places = await mode.places(plans.store_id(store))
+        except ModeUnavailableError:
+            # A place of it that the store knows of is named below.
             continue
-        mode = modes.get(name)
-        places = await mode.places(plans.store_id(store))
         found += [await _sweep_one(store, mode, place, older_than_s) for place in places]
     seen = {swept.run_id for swept in found}
     for row, place in store.places_left():
