@@ -304,7 +304,7 @@ def test_what_can_not_be_held_is_refused_or_told(home, places, sandboxes, progra
 def test_a_kept_sandbox_is_found_by_its_run(home, places, sandboxes, program, agent):
     result = ccnb.run("Do it", keep=True, **agent("sandbox", "init; echo hi >x.txt; result"))
     place = Place.from_dict(Store(home).place(result.run_id))
-    assert places("sandbox") == [place]
+    assert [(found.run_id, found.id) for found in places("sandbox")] == [(result.run_id, place.id)]
     looked = _loop.submit(get_mode("sandbox").exec(place, ["cat", "x.txt"])).result()
     assert (looked.code, looked.output) == (0, b"hi\n")
     assert [swept.removed for swept in ccnb.sweep(older_than_s=0)] == [True]
