@@ -23,6 +23,7 @@ from ccnb.mode import _bubblewrap
 from ccnb.mode import get as get_mode
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
+from tests.sandboxes import Sandboxes, template
 
 REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
@@ -98,15 +99,55 @@ def places(home):
     return lambda mode: _loop.submit(get_mode(mode).places(store_id(Store(home)))).result()
 
 
+@pytest.fixture
+def sandboxes(home, monkeypatch):
+    """Return the double of Docker's sandboxes; what a test leaves in it is removed."""
+    double = Sandboxes(monkeypatch)
+    yield double
+    double.clear()
+
+
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
 OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
 """Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
+SANDBOXES = [
+    pytest.param(f"sandbox-{program}", marks=pytest.mark.needs("docker")) for program in ("sbx", "docker")
+]
+"""Mode `sandbox` by each of the two programs, on the double."""
+SHARED_KERNEL = [
+    *ENGINES,
+    pytest.param("local", marks=pytest.mark.needs("bubblewrap")),
+    *(name for name in OTHERS if name != "sandbox"),
+]
+"""Modes whose wall is what this machine's kernel denies; in a virtual machine much need not be denied."""
+MODES = [*SHARED_KERNEL, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
+    name, _, program = request.param.partition("-")
+    if name != "sandbox" or not program:
+        return request.param
+    request.getfixturevalue("sandboxes").use(program)
+    return name
+
+
+@pytest.fixture
+def inside(mode):
+    """Return a function that says where the agent of a mode sees a workspace of the caller's."""
+    return lambda workspace: str(workspace) if mode == "sandbox" else "/workspace"
+
+
+@pytest.fixture
+def closed(mode):
+    """Return the network with the fewest ways out that a mode can hold."""
+    return "open" if mode == "sandbox" else "none"
+
+
+@pytest.fixture(params=SHARED_KERNEL)
+def shared_kernel_mode(request):
+    """Run the test in each mode whose places share this machine's kernel."""
     return request.param
 
 
@@ -145,6 +186,8 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
+        if mode == "sandbox" and mode not in OTHERS:
+            return common | {"image": template(agent_image("docker"))}
         if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
             return common | OTHERS.get(mode, {})

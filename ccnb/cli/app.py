@@ -35,7 +35,11 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(invoke_without_command=True, help="List the runs that are kept, or remove some.")
 image_app = typer.Typer(no_args_is_help=True, help="Build the image that agents run in.")
+sandbox_app = typer.Typer(
+    no_args_is_help=True, help="List the sandboxes of this store's runs, or remove some."
+)
 app.add_typer(runs_app, name="runs", rich_help_panel="What is kept")
+app.add_typer(sandbox_app, name="sandbox", rich_help_panel="What is kept")
 app.add_typer(image_app, name="image", rich_help_panel="This machine")
 
 _KEPT, _MACHINE = "What is kept", "This machine"
@@ -241,3 +245,24 @@ def image_build(
     from ccnb.cli import machine
 
     return machine.build_image(engine, claude_version, base, extra_ca, platform)
+
+
+@sandbox_app.command("ls")
+def sandbox_ls(*, as_json: o.Json = False) -> int:
+    """List the sandboxes that runs of this store have left or are in; nobody else's."""
+    from ccnb.cli import sandbox
+
+    return sandbox.list_sandboxes(as_json=as_json)
+
+
+@sandbox_app.command("rm", epilog=_examples("ccnb sandbox rm 261124-063549-ddjan", "ccnb sandbox rm --all"))
+def sandbox_rm(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN|NAME]...", show_default=False)] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of this store.")] = False,
+    as_json: o.Json = False,
+) -> int:
+    """Remove sandboxes with all that is in them; a run that goes on in one is ended as lost."""
+    from ccnb.cli import sandbox
+
+    return sandbox.remove_sandboxes(names or [], everything=everything, as_json=as_json)

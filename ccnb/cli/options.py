@@ -57,9 +57,10 @@ Auth = Annotated[
     str | None,
     _option(
         _WHERE,
-        "env: the credential is in the place; gateway: it never is, the gateway adds it outside.",
+        "env: the credential is in the place; gateway: it never is, the gateway adds it outside; "
+        "host: nor is it in a sandbox, whose own proxy adds it.",
         "--auth",
-        metavar="env|gateway",
+        metavar="env|gateway|host",
     ),
 ]
 Network = Annotated[

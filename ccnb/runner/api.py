@@ -123,11 +123,10 @@ def start(
     store = Store()
     spec = continued(RunSpec.make(prompt, options), store)
     workspaces.check(spec.workspace)
-    spec = models.settle(spec)
-    warnings = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
-    modes.get(spec.mode)
+    spec = models.settle(spec)
+    warnings = models.check(spec)
     begun_at = time.time()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)

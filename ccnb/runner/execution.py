@@ -214,7 +214,8 @@ class Execution:
         )
         self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
-        plans.lay_out(self._folder, spec, self._workspace)
+        relay = bool(spec.hosts) and access.socket_folder is not None
+        plans.lay_out(self._folder, spec, self._workspace, relay=relay)
         carry_over(self._folder, spec)
         return plans.make_plan(
             run_id=run_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -40,6 +41,19 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
         Take runs that began longer ago than this for beyond their lifetime.
     """
     return _loop.submit(_sweep(Store(), older_than_s)).result()
+
+
+def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
+    """Remove places of this store, but for those whose run a living process follows.
+
+    A run that was not finished is ended as `lost`.
+    """
+
+    async def remove() -> list[Swept]:
+        store = Store()
+        return [await _sweep_one(store, modes.get(mode), place, 0.0) for place in places]
+
+    return _loop.submit(remove()).result()
 
 
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
