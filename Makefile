@@ -1,6 +1,8 @@
 # One word for each thing one does here. Python 3.11 or newer is all that is needed to begin.
 PYTHON ?= python3
 VENV ?= .venv
+# Test files at once: most of their time they wait for engines.
+JOBS ?= 3
 BIN = $(VENV)/bin
 
 .PHONY: help demo test lint bench engines sandbox clean
@@ -30,7 +32,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/ccnb demo
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ccnb.engine.discovery import Endpoint, endpoints
 from ccnb.errors import EngineError, ImageError, StartError
 
 _TIMEOUT_S = 120
+_STRAY_S = 20
 _STARTS = {
     "docker": "start Docker Desktop, or `sudo systemctl start docker`",
     "podman": "start its socket: `systemctl --user start podman.socket`, or `podman machine start`",
@@ -160,14 +162,19 @@ class Engine:
         return str(answer["Id"])
 
     def _in_place_of_a_stray(self, name: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Make a container; a process killed while it asked for the same one may have left it, unstarted."""
-        try:
-            return ask()
-        except APIError as error:
-            if "already in use" not in str(error.explanation):
-                raise
-        self.remove(name)
-        return ask()
+        """Make a container; a process killed while it asked for the same one may have left it, unstarted.
+
+        The engine may still be at work on that one: then it has taken the name, and can't be removed yet.
+        """
+        until = time.monotonic() + _STRAY_S
+        while True:
+            try:
+                return ask()
+            except APIError as error:
+                if "already in use" not in str(error.explanation) or time.monotonic() > until:
+                    raise
+            self.remove(name)
+            time.sleep(0.1)
 
     def start(self, container: str) -> None:
         """Start a container.

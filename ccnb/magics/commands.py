@@ -145,8 +145,5 @@ class CcMagics(Magics):
         given = self._options("cc_token", line)
         if given.reveal:
             raise UsageError("a notebook keeps what it shows, so no token is revealed here; use the terminal")
-        token = getattr(ccnb, "token", None)
-        if not callable(token):
-            raise UsageError("this version of ccnb can't look at tokens; set CLAUDE_CODE_OAUTH_TOKEN")
         with in_one_line():
-            return token()
+            return ccnb.token()

@@ -329,9 +329,14 @@ def test_an_awaited_start_that_is_cancelled_leaves_nothing(home):
     from ccnb.magics.running import OnLoop
 
     async def cancelled():
-        begin = lambda: ccnb.start("Go.", mode="local", api="script:demo")  # noqa: E731
+        def begin():
+            begun.set()
+            time.sleep(0.3)
+            return ccnb.start("Go.", mode="local", api="script:demo")
+
+        begun = threading.Event()
         task = asyncio.ensure_future(OnLoop().start(begin))
-        await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -229,3 +229,12 @@ def test_loading_does_nothing_else(home):
     done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert list(home.iterdir()) == []
+
+
+def test_a_token_is_told_and_not_shown(shell, monkeypatch):
+    token = "sk-ant-api03-" + "Ab1_" * 12
+    monkeypatch.setenv("ANTHROPIC_API_KEY", token)
+    ran = shell.run("%cc_token")
+    assert ran.value.variable == "ANTHROPIC_API_KEY"
+    assert "API key" in ran.out
+    assert token not in ran.out
