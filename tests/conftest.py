@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from ccnb.credentials import VARIABLES
-from ccnb.engine import connect
+from ccnb.engine import build, connect, default_reference
+from ccnb.engine import images
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap
@@ -89,13 +90,41 @@ def places(home):
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
 OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
 """Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
+FLY = pytest.param("fly", marks=pytest.mark.needs("docker"))
+MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), FLY, *OTHERS]
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
+    if request.param == "fly":
+        request.getfixturevalue("fly_platform")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def fly_double():
+    """Return a double of Fly.io that serves for all tests, with an app in it."""
+    from tests.doubles.fly.client import Double
+
+    with Double() as double:
+        double.make_app("ccnb-test")
+        yield double
+
+
+@pytest.fixture
+def fly_platform(fly_double, monkeypatch, tmp_path_factory):
+    """Let mode `fly` find the double, an app of it, and the project's image; return the double."""
+    connected = connect("docker")
+    reference = default_reference()
+    if images.inspect(connected, reference) is None:
+        build(connected, print)
+    fly_double.forget()
+    for name, value in fly_double.environment("ccnb-test", reference).items():
+        monkeypatch.setenv(name, value)
+    # A person's own settings play no part.
+    monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path_factory.mktemp("no-flyctl")))
+    return fly_double
 
 
 @pytest.fixture(params=ENGINES)
@@ -133,6 +162,8 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
+        if mode == "fly":
+            return common | {"image": agent_image("docker")}
         if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
             return common | OTHERS.get(mode, {})

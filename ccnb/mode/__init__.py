@@ -13,6 +13,7 @@ _OWN = {
     "docker": "ccnb.mode.docker:DockerMode",
     "podman": "ccnb.mode.podman:PodmanMode",
     "local": "ccnb.mode.local:LocalMode",
+    "fly": "ccnb.mode.fly:FlyMode",
 }
 
 

@@ -232,6 +232,8 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
                     on_event(event)
             row = store.run(handle.run_id)
             handle._set(state=row.state)
+            if handle._watchers or on_event is not None:
+                row.folder.note_watcher()
             if handle._cancel_wanted.is_set():
                 row.folder.want_cancel()
             if row.record is not None:

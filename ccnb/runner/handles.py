@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -114,6 +115,7 @@ class Run:
         self._changed = threading.Condition()
         self._state = "preparing"
         self._health = "ok"
+        self._watchers = 0
         self._cancel_wanted = asyncio.Event()
         self._future: concurrent.futures.Future[RunResult] | None = None
 
@@ -145,13 +147,18 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        return _loop.wait(self._needed(), self.cancel)
+        with self._watched():
+            return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
         """Ask for the end; the result then has the outcome `cancelled`."""
         _loop.call(self._cancel_wanted.set)
 
     def __iter__(self) -> Iterator[Event]:
+        with self._watched():
+            yield from self._all_events()
+
+    def _all_events(self) -> Iterator[Event]:
         after = -1
         while True:
             over = self.done
@@ -165,20 +172,31 @@ class Run:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         after = -1
-        while True:
-            over = self.done
-            for event in self._store.events(self.run_id, after=after):
-                after = event.offset
-                yield event
-            if over:
-                return
-            await asyncio.sleep(_LOOK_S / 5)
+        with self._watched():
+            while True:
+                over = self.done
+                for event in self._store.events(self.run_id, after=after):
+                    after = event.offset
+                    yield event
+                if over:
+                    return
+                await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        return _loop.bridge(self._needed()).__await__()
+        with self._watched():
+            return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self._state}>"
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Count as somebody who wants to know at once how the run goes; a far place is then asked more often."""
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     def _needed(self) -> concurrent.futures.Future[RunResult]:
         assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101

@@ -43,7 +43,7 @@ def check(spec: RunSpec) -> None:
     """
     if spec.api_source in ("record", "replay"):
         raise SpecError(f"api {spec.api!r} isn't there yet; use live or script:NAME")
-    if spec.auth not in (None, "env"):
+    if spec.auth not in (None, "env") and spec.mode != "fly":
         raise SpecError(f"auth {spec.auth!r} isn't there yet; use env")
     if needs_gateway(spec):
         script.load_script(spec.api.partition(":")[2])
