@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from ccnb.credentials import VARIABLES
-from ccnb.engine import build, connect, default_reference
-from ccnb.engine import images
+from ccnb.engine import build, connect, default_reference, images
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap

@@ -33,13 +33,12 @@ _MARGIN_S = 15.0
 class FlyError(EngineError):
     """The platform refused a call."""
 
-    def __init__(self, message: str, status: int = 0, reason: str = "") -> None:
+    def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
-        self.reason = reason
 
-    def __reduce__(self) -> tuple[type[FlyError], tuple[str, int, str]]:
-        return type(self), (str(self), self.status, self.reason)
+    def __reduce__(self) -> tuple[type[FlyError], tuple[str, int]]:
+        return type(self), (str(self), self.status)
 
 
 class UnclearError(OutOfReachError):
@@ -55,6 +54,7 @@ class Pace:
     _free_at: float = field(default=0.0)
 
     async def wait(self) -> None:
+        """Wait for one's turn."""
         now = time.monotonic()
         gap_s = 1.0 / self.rate
         begin = max(self._free_at, now - gap_s * (self.burst - 1))
@@ -132,7 +132,7 @@ class Caller:
                 raise UnclearError(f"Fly.io gave no clear answer ({why}); try again")
             if time.monotonic() > until:
                 raise OutOfReachError(
-                    f"Fly.io doesn't answer ({why}); what runs there goes on, so look at the network and attach"
+                    f"Fly.io doesn't answer ({why}); what runs there goes on: mend the network, then attach"
                 )
             # Spread out, so that many runs don't all come back at the same moment.
             await asyncio.sleep(max(wait_s, pause_s * random.uniform(0.5, 1.5)))  # noqa: S311 - no secret
@@ -164,23 +164,29 @@ def _failure(answer: httpx.Response) -> CcnbError:
         return ImageError(f"Fly.io doesn't have the image: {what}; run `ccnb fly build`")
     if "platform" in said and "image" in said:
         return ImageError(f"the image is for another processor: {what}; run `ccnb fly build`")
-    return FlyError(f"Fly.io refused: {what}; {_next_action(answer, said, reason)}", answer.status_code, reason)
+    action = _next_action(answer.status_code, f"{said} {reason}")
+    return FlyError(f"Fly.io refused: {what}; {action}", answer.status_code)
 
 
-def _next_action(answer: httpx.Response, said: str, reason: str) -> str:
-    text = said.lower()
-    if reason == "insufficient_capacity" or "capacity" in text:
-        return "try again later, or name another region (FLY_REGION, or primary_region in fly.toml)"
-    if "name has already been taken" in text:
-        return "app names are shared by all people of Fly.io, so choose another: `ccnb fly setup --app NAME`"
-    if "organization" in text:
-        return "name one of yours: `ccnb fly setup --org NAME`"
-    if answer.status_code == httpx.codes.FORBIDDEN:
-        return "the app or organisation is another's: use a token of its owner, or `ccnb fly setup`"
-    if "app not found" in text:
-        return "run `ccnb fly setup`"
-    if "memory_mb" in text:
-        return "memory_mb must be a multiple of 256, and from 256 to 2048 for each shared cpu"
+_ACTIONS = (
+    ("capacity", "try again later, or name another region (FLY_REGION, or primary_region in fly.toml)"),
+    (
+        "name has already been taken",
+        "all people of Fly.io share these names, so choose another: `ccnb fly setup --app NAME`",
+    ),
+    ("organization", "name one of yours: `ccnb fly setup --org NAME`"),
+    ("app not found", "run `ccnb fly setup`"),
+    ("memory_mb", "memory_mb must be a multiple of 256, and from 256 to 2048 for each shared cpu"),
+)
+"""What to do, by a word of what the platform says."""
+
+
+def _next_action(status: int, said: str) -> str:
+    for sign, action in _ACTIONS:
+        if sign in said.lower():
+            return action
+    if status == httpx.codes.FORBIDDEN:
+        return "the app is another's: use a token of its owner, or another app (`ccnb fly setup --app NAME`)"
     return "see `ccnb fly status`"
 
 

@@ -76,7 +76,9 @@ class Machine:
         for event in self.events:
             if event.get("type") == "exit":
                 request = event.get("request") or {}
-                found = (request.get("MonitorEvent") or {}).get("exit_event") or request.get("exit_event") or {}
+                found = (
+                    (request.get("MonitorEvent") or {}).get("exit_event") or request.get("exit_event") or {}
+                )
                 names = ("exit_code", "guest_exit_code", "oom_killed", "requested_stop")
                 return Ending(**{name: found[name] for name in names if name in found})
         return None
@@ -140,7 +142,9 @@ class Client:
                 found = await self._named(name, config["metadata"])
             if found is not None:
                 return found
-        raise OutOfReachError("Fly.io gave no clear answer to the wish for a machine; attach to the run later")
+        raise OutOfReachError(
+            "Fly.io gave no clear answer to the wish for a machine; attach to the run later"
+        )
 
     async def _named(self, name: str, metadata: Mapping[str, str]) -> Machine | None:
         for machine in await self.machines(ccnb_run=metadata["ccnb_run"]):
@@ -191,11 +195,10 @@ class Client:
                 return
             except FlyError as error:
                 if error.status != _NOT_YET:
-                    raise StartError(
-                        f"machine {machine_id} did not come up: {error.message.removeprefix('Fly.io refused: ')}"
-                    ) from None
+                    said = error.message.removeprefix("Fly.io refused: ")
+                    raise StartError(f"machine {machine_id} did not come up: {said}") from None
         raise StartError(
-            f"machine {machine_id} was not up after {limit_s:.0f} s; try again, or in another region (FLY_REGION)"
+            f"machine {machine_id} was not up after {limit_s:.0f} s; try again, or set FLY_REGION to another"
         )
 
     async def exec(
@@ -277,4 +280,3 @@ class Client:
     async def _call(self, method: str, path: str, *, action: str, of: str = "", **more: Any) -> Any:
         url = f"{self.settings.machines_url}/v1/apps{path}"
         return await self._caller.call(method, url, action=(action, of or self.settings.app), **more)
-

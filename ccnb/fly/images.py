@@ -34,3 +34,11 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def note(settings: Settings, image: str, home: Path) -> None:
+    """Write down what was pushed for an app."""
+    path = home / FILE
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps({**_read(path), settings.app: {"image": image}}, indent=1))
+    scratch.replace(path)

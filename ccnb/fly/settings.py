@@ -66,7 +66,9 @@ class Settings:
             org=first("org", "FLY_ORG", default="personal"),
             region=first("region", "FLY_REGION", more=toml.get("primary_region"), default=REGION),
             image=first("image", "CCNB_FLY_IMAGE"),
-            token=_secret(first("token", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN", more=flyctl.get("access_token"))),
+            token=_secret(
+                first("token", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN", more=flyctl.get("access_token"))
+            ),
             machines_url=first("machines_url", "FLY_FLAPS_BASE_URL", default=MACHINES_URL).rstrip("/"),
             logs_url=first("logs_url", "FLY_API_BASE_URL", default=LOGS_URL).rstrip("/"),
             registry=first("registry", "CCNB_FLY_REGISTRY", default=REGISTRY).rstrip("/"),

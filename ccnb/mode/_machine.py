@@ -1,4 +1,4 @@
-"""Files of a place that nothing but short commands reaches: sent and fetched in checked parts, and watched."""
+"""Files of a place that nothing but short commands reaches: sent and fetched in checked parts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
 from ccnb.errors import CcnbError, OutOfReachError, PlaceLostError, SpecError
-from ccnb.mode import _archive, _files
+from ccnb.mode import _archive
 from ccnb.mode.base import Plan
 from ccnb.store import RunFolder
 
@@ -32,9 +31,6 @@ PART = 360_000
 LARGEST_ARCHIVE = 100 << 20
 
 _SENT = "sent"
-_WATCHED_S = 1.1
-_UNWATCHED_S = 15.0
-_SLICE_S = 0.25
 _TRIES = 3
 _PACK_LIMIT_S = 900.0
 
@@ -77,8 +73,8 @@ def packed(plan: Plan, uid: int) -> IO[bytes]:
             archive.add(plan.workspace / name, f"workspace/{name}", filter=owned, recursive=False)
             if buffer.tell() > LARGEST_ARCHIVE:
                 raise SpecError(
-                    f"workspace {plan.workspace} is larger than {LARGEST_ARCHIVE >> 20} MB even when compressed; "
-                    "name what isn't needed in its .gitignore, or a smaller folder"
+                    f"workspace {plan.workspace} is larger than {LARGEST_ARCHIVE >> 20} MB, compressed; "
+                    "name what isn't needed in its .gitignore, or name a smaller folder"
                 )
         with tempfile.NamedTemporaryFile("w") as command:
             command.write(shlex.join(plan.command))
@@ -119,8 +115,7 @@ def _known_to_git(plan: Plan) -> list[str]:
         [*command, "--cached", "--others", "--exclude-standard"],
         cwd=plan.workspace,
         env={**os.environ, "GIT_INDEX_FILE": str(folder / "index"), "GIT_CONFIG_GLOBAL": os.devnull},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     if done.returncode:
@@ -174,9 +169,10 @@ async def fetch(run: Run, uid: int, folder: RunFolder, workspace: Path) -> None:
         Something in it can't be made here.
     """
     name = secrets.token_hex(4)
-    size, wanted = await _pack(run, uid, name)
+    size, wanted, part = await _pack(run, uid, name)
     with tempfile.TemporaryFile() as buffer:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(part)
+        buffer.write(part)
         while (offset := buffer.tell()) < size:
             part = base64.b64decode(await run(script("get.sh", name, offset, PART), ""))
             if not part:
@@ -189,12 +185,13 @@ async def fetch(run: Run, uid: int, folder: RunFolder, workspace: Path) -> None:
         await asyncio.to_thread(_unpack, buffer, folder, workspace)
 
 
-async def _pack(run: Run, uid: int, name: str) -> tuple[int, str]:
+async def _pack(run: Run, uid: int, name: str) -> tuple[int, str, bytes]:
+    """Return the archive's size, its sum and its first part."""
     until = time.monotonic() + _PACK_LIMIT_S
     while time.monotonic() < until:
-        said = (await run(script("pack.sh", uid, name), "")).split()
-        if len(said) == 2:
-            return int(said[0]), said[1]
+        said = (await run(script("pack.sh", uid, name, PART), "")).split()
+        if len(said) == 3:
+            return int(said[0]), said[1], base64.b64decode(said[2])
     raise CcnbError(f"packing the run's files took more than {_PACK_LIMIT_S:.0f} s; look into its place")
 
 
@@ -211,103 +208,9 @@ def _unpack(buffer: IO[bytes], folder: RunFolder, workspace: Path) -> None:
                 elif top in targets and name:
                     _archive.make(archive, entry, targets[top], name)
     except (tarfile.TarError, KeyError, OSError, EOFError, zlib.error) as error:
-        raise CcnbError(f"the run's files can't be unpacked ({error}); look into its place with keep=True") from error
+        raise CcnbError(
+            f"the run's files can't be unpacked ({error}); look into its place with keep=True"
+        ) from error
     for name in sorted(folder.read_private(_SENT) or (), reverse=True):
         if name not in names and os.path.lexists(workspace / name):
             _archive.remove(workspace / name)
-
-
-# While it runs
-
-
-@dataclass
-class _Reader:
-    name: str
-    offset: int
-    chunk: bytes = b""
-    fresh: bool = False
-    """Whether a look has ended since its last one was taken."""
-
-
-class Tail:
-    """Looks at the files of one place for all who read them, in one command each time."""
-
-    def __init__(self, run: Run, uid: int, folder: RunFolder) -> None:
-        self._run, self._uid, self._folder = run, uid, folder
-        self._readers: list[_Reader] = []
-        self._looking = asyncio.Lock()
-        self._next_at = 0.0
-        self._hurried = False
-
-    def hurry(self) -> None:
-        """Look at once: something was asked for."""
-        self._hurried = True
-
-    async def follow(self, name: str, offset: int) -> AsyncIterator[bytes]:
-        """Yield a file's bytes from an offset on; an empty chunk for each look that found nothing new."""
-        reader = _Reader(name, offset)
-        self._readers.append(reader)
-        # What tells of the end is looked at first: what is read after it is then complete.
-        self._readers.sort(key=lambda r: r.name != "steps")
-        try:
-            while True:
-                await self._look_for(reader)
-                reader.fresh = False
-                chunk, reader.chunk = reader.chunk, b""
-                for start in range(0, len(chunk), _files.CHUNK):
-                    yield chunk[start : start + _files.CHUNK]
-                    await asyncio.sleep(0)
-                if not chunk:
-                    yield b""
-        finally:
-            self._readers.remove(reader)
-
-    async def _look_for(self, reader: _Reader) -> None:
-        async with self._looking:
-            if reader.fresh:
-                return
-            await self._pause()
-            waiting = [r for r in self._readers if not r.chunk]
-            words = [word for r in waiting for word in (r.name, str(r.offset))]
-            begun = time.monotonic()
-            try:
-                said = await self._run(as_user(self._uid, script("look.sh", *words)), "")
-            except OutOfReachError:
-                # The place goes on without us. So does whoever reads, with nothing new.
-                self._deliver(waiting, [])
-                self._next_at = time.monotonic() + _UNWATCHED_S
-                return
-            self._deliver(waiting, said.splitlines())
-            brought = any(r.chunk for r in waiting)
-            # Where something came more may follow, and the end is soon.
-            self._next_at = begun if brought else begun + _WATCHED_S
-
-    def _deliver(self, readers: list[_Reader], lines: list[str]) -> None:
-        for reader, line in zip(readers, lines, strict=False):
-            reader.chunk = _content(line)
-            reader.offset += len(reader.chunk)
-        for reader in self._readers:
-            reader.fresh = True
-
-    async def _pause(self) -> None:
-        """Wait until the next look is due, which is sooner while somebody watches."""
-        while (now := time.monotonic()) < self._due_at() and not self._hurried:
-            await asyncio.sleep(min(_SLICE_S, self._due_at() - now))
-        self._hurried = False
-
-    def _due_at(self) -> float:
-        return self._next_at if self._folder.is_watched else self._next_at + _UNWATCHED_S - _WATCHED_S
-
-
-def _content(line: str) -> bytes:
-    """Return what a line of look.sh holds; nothing where it came damaged: it is asked for again."""
-    length, _, rest = line.partition(" ")
-    wanted, _, content = rest.partition(" ")
-    if length in ("", "0"):
-        return b""
-    try:
-        # Bounded: the agent could put there what grows without end.
-        found = zlib.decompressobj(wbits=31).decompress(base64.b64decode(content), int(length))
-    except (ValueError, zlib.error):
-        return b""
-    return found if hashlib.sha256(found).hexdigest() == wanted else b""

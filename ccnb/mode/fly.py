@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ccnb.errors import CcnbError, CredentialError, ModeUnavailableError, OutOfReachError, SpecError, StartError
-from ccnb.fly import Client, Machine, Settings, images, prices
+from ccnb.errors import (
+    CcnbError,
+    CredentialError,
+    ModeUnavailableError,
+    OutOfReachError,
+    StartError,
+)
+from ccnb.fly import Client, Settings, images, prices
 from ccnb.fly.calls import FlyError
-from ccnb.mode import _machine
+from ccnb.mode import _fly, _machine
+from ccnb.mode._tail import Tail
 from ccnb.mode.base import Exit, Image, Layout, Place, PlaceState, Plan, Readiness, Say
-from ccnb.redact import Secret
 from ccnb.spec import RunSpec
 from ccnb.store import RunFolder, home
 
 LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="")
-DEFAULT_CPUS, DEFAULT_MEMORY_MB = 2, 2048
-_UID = 1000
-"""The agent's user: `node` in the project's image."""
-_CREDENTIALS = frozenset({"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"})
 _START_LIMIT_S = 300.0
-_FILES_LIMIT_S = 1800
-"""How long a machine waits for its files before it ends itself."""
 _LOOK_PATIENCE_S = 10.0
 _ENDED = ("stopped", "failed", "suspended", "launch_failed")
 _SECRET_TRIES = 3
@@ -44,7 +41,7 @@ class FlyMode:
     rank = 35
 
     def __init__(self) -> None:
-        self._tails: dict[str, _machine.Tail] = {}
+        self._tails: dict[str, Tail] = {}
 
     async def probe(self) -> Readiness:
         """Say whether there are a token, an app and an image, by asking the platform."""
@@ -63,7 +60,7 @@ class FlyMode:
 
     def facts(self, settings: Settings) -> dict[str, str]:
         """Return the mode's row in the comparison of modes."""
-        guest = prices.Guest("shared", DEFAULT_CPUS, DEFAULT_MEMORY_MB)
+        guest = _fly.USUAL
         return {
             "where": f"Fly.io, region {settings.region}",
             "isolation": "virtual machine (own kernel)",
@@ -82,14 +79,14 @@ class FlyMode:
         SpecError, CredentialError, ModeUnavailableError, ImageError
         """
         settings = Settings.find().needed()
-        _check(spec, settings)
+        _fly.check(spec, settings)
         await _existing_app(_client(settings))
         reference = spec.image or images.known(settings, home())
-        guest = _guest(spec)
+        guest = _fly.guest(spec)
         wait_usd = spec.keep_s / 3600 * guest.usd_per_hour
         say(
-            f"a machine of {guest} in {settings.region} costs about ${guest.usd_per_hour:.3f} an hour; results that "
-            f"nobody fetches are kept for {spec.keep_s / 3600:.1f} h, for ${wait_usd:.2f} at most"
+            f"a machine of {guest} in {settings.region} costs about ${guest.usd_per_hour:.3f} an hour; "
+            f"results that nobody fetches wait {spec.keep_s / 3600:.1f} h there, for ${wait_usd:.2f} at most"
         )
         conditions = {
             "engine": f"fly {settings.region}",
@@ -108,20 +105,20 @@ class FlyMode:
         """Make the machine, which waits for the run's files."""
         settings = Settings.find().needed()
         client = _client(settings)
-        secret, plain = _divided(plan)
+        secret, plain = _fly.divided(plan)
         by_secret = secret if plan.spec.auth != "env" else {}
         env = plain if by_secret else {**plain, **{name: value.reveal() for name, value in secret.items()}}
         details = {
             "app": settings.app,
             "url": settings.machines_url,
             "region": settings.region,
-            "secrets": sorted({_secret_name(value) for value in by_secret.values()}),
+            "secrets": sorted({_fly.secret_name(value) for value in by_secret.values()}),
             "started": False,
         }
-        config = _config(plan, env, by_secret, details)
+        config = _fly.config(plan, env, by_secret, details)
         for left in reversed(range(_SECRET_TRIES)):
             for value in by_secret.values():
-                await client.set_secret(_secret_name(value), value)
+                await client.set_secret(_fly.secret_name(value), value)
             try:
                 machine = await client.create(f"ccnb-{plan.run_id}", config)
             except FlyError as error:
@@ -140,26 +137,26 @@ class FlyMode:
         except StartError as error:
             state = await self.state(place)
             raise StartError(f"{error.message} ({state.status} {state.detail})") from None
-        archive = await asyncio.to_thread(_machine.packed, plan, _UID)
+        archive = await asyncio.to_thread(_machine.packed, plan, _fly.UID)
         with archive:
             await _machine.send(_runner(place), archive)
         return replace(place, details={**place.details, "started": True})
 
     async def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file of the run folder, by the same short command for all of them."""
-        tail = self._tails.setdefault(place.id, _machine.Tail(_watcher(place), _UID, folder))
+        tail = self._tails.setdefault(place.id, Tail(_watcher(place), _fly.UID, folder))
         async for chunk in tail.follow(name, offset):
             yield chunk
 
     async def write(self, place: Place, folder: RunFolder, name: str) -> None:  # noqa: ARG002
         """Make an empty file in the run folder."""
-        await _runner(place)(_machine.as_user(_UID, ["touch", f"{LAYOUT.inside}/{name}"]), "")
+        await _runner(place)(_machine.as_user(_fly.UID, ["touch", f"{LAYOUT.inside}/{name}"]), "")
         if place.id in self._tails:
             self._tails[place.id].hurry()
 
     async def exec(self, place: Place, argv: Sequence[str]) -> Exit:
         """Run a command in the machine as the agent's user, for less than a minute."""
-        command = _machine.as_user(_UID, ["sh", "-c", 'cd "$0"; exec "$@"', LAYOUT.workspace, *argv])
+        command = _machine.as_user(_fly.UID, ["sh", "-c", 'cd "$0"; exec "$@"', LAYOUT.workspace, *argv])
         done = await _of(place).exec(place.id, command, once=True)
         return Exit(done.code, (done.stdout + done.stderr).encode())
 
@@ -177,7 +174,7 @@ class FlyMode:
         if machine is None or machine.is_gone:
             return await _last_words(client, place)
         if machine.state in _ENDED:
-            return _ended(machine)
+            return _fly.ended(machine)
         if machine.state in ("created", "starting"):
             return PlaceState("created")
         if not place.details["started"] and not await _has_begun(client, place):
@@ -186,7 +183,7 @@ class FlyMode:
 
     async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:
         """Bring back the run folder and what is new in the workspace."""
-        await _machine.fetch(_runner(place), _UID, folder, workspace)
+        await _machine.fetch(_runner(place), _fly.UID, folder, workspace)
 
     async def destroy(self, place: Place) -> None:
         """Remove the machine, and the secrets that no other machine of ours has."""
@@ -196,14 +193,14 @@ class FlyMode:
         if not place.details["secrets"]:
             return
         others = [m for m in await client.machines() if m.id != place.id and not m.is_gone]
-        used = {name for m in others for name in _details(m).get("secrets", ())}
+        used = {name for m in others for name in _fly.details(m).get("secrets", ())}
         for name in set(place.details["secrets"]) - used:
             await client.remove_secret(name)
 
     async def places(self, store_id: str) -> list[Place]:
         """Return the machines that carry a store's label."""
         found = await _client(Settings.find().needed()).machines(ccnb_store=store_id)
-        return [Place(m.metadata["ccnb_run"], m.id, _details(m)) for m in found if not m.is_gone]
+        return [Place(m.metadata["ccnb_run"], m.id, _fly.details(m)) for m in found if not m.is_gone]
 
 
 _clients: dict[tuple[str, str, str], Client] = {}
@@ -237,7 +234,8 @@ def _runner(place: Place) -> _machine.Run:
             raise OutOfReachError(error.message) from None
         if done.code:
             raise CcnbError(
-                f"a command in machine {place.id} failed ({done.code}: {done.stderr.strip()[-200:]}); run `ccnb doctor`"
+                f"a command in machine {place.id} failed ({done.code}: {done.stderr.strip()[-200:]}); "
+                "run `ccnb doctor`"
             )
         return done.stdout
 
@@ -267,86 +265,6 @@ async def _existing_app(client: Client) -> Mapping[str, Any]:
     return found
 
 
-def _check(spec: RunSpec, settings: Settings) -> None:
-    """Refuse what makes no sense so far away.
-
-    Raises
-    ------
-    SpecError
-    """
-    if spec.auth == "gateway":
-        raise SpecError("auth 'gateway' can't reach a machine of Fly.io from here; use auth='secret' or 'env'")
-    if spec.auth not in (None, "secret", "env"):
-        raise SpecError(f"auth {spec.auth!r} isn't to be had in mode fly; use 'secret' or 'env'")
-    if spec.api_source != "live" and not settings.is_near:
-        raise SpecError(
-            f"api {spec.api!r} answers from this machine, which one of Fly.io can't reach; use api='live', "
-            "or a mode on this machine such as docker"
-        )
-    if spec.network != "open":
-        raise SpecError(
-            f"network {spec.network!r} would cut a machine of Fly.io off from its model; use network='open'"
-        )
-    _guest(spec)
-
-
-def _guest(spec: RunSpec) -> prices.Guest:
-    guest = prices.smallest_guest(spec.cpus or DEFAULT_CPUS, spec.memory_mb or DEFAULT_MEMORY_MB)
-    if guest is None:
-        raise SpecError(
-            f"Fly.io has no machine with {spec.cpus} cpus and {spec.memory_mb} MB; "
-            "use cpus up to 16 and memory_mb up to 131072"
-        )
-    return guest
-
-
-def _divided(plan: Plan) -> tuple[dict[str, Secret], dict[str, str]]:
-    """Return the secrets of a run's environment, and the rest of it."""
-    names = {name for name, value in plan.spec.env.items() if isinstance(value, Secret)} | _CREDENTIALS
-    secret = {name: Secret(value) for name, value in plan.env.items() if name in names}
-    return secret, {name: value for name, value in plan.env.items() if name not in names}
-
-
-def _secret_name(value: Secret) -> str:
-    return "CCNB_" + hashlib.sha256(value.reveal().encode()).hexdigest()[:16].upper()
-
-
-def _config(
-    plan: Plan, env: Mapping[str, str], secret: Mapping[str, Secret], details: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return a machine's configuration. Who may read the app can read it, so no secret is in it by default."""
-    guest = _guest(plan.spec)
-    boot = files("ccnb").joinpath("data", "machine", "boot.sh").read_text()
-    lifetime_s = plan.command[5]
-    process = {
-        "exec": ["sh", "-c", boot, "ccnb", str(_UID), str(_FILES_LIMIT_S), lifetime_s],
-        "user": "root",
-        "ignore_app_secrets": True,
-        "secrets": [{"env_var": name, "name": _secret_name(value)} for name, value in secret.items()],
-    }
-    return {
-        "image": plan.image.reference,
-        "env": dict(env),
-        "processes": [process],
-        "guest": {"cpu_kind": guest.cpu_kind, "cpus": guest.cpus, "memory_mb": guest.memory_mb},
-        "auto_destroy": True,
-        "restart": {"policy": "no"},
-        "metadata": {
-            "ccnb_run": plan.run_id,
-            "ccnb_store": plan.store_id,
-            # Whoever finds the machine when its maker died between two steps reads the rest here.
-            "ccnb_place": json.dumps(details),
-        },
-    }
-
-
-def _details(machine: Machine) -> dict[str, Any]:
-    with suppress(ValueError):
-        found: dict[str, Any] = json.loads(machine.metadata.get("ccnb_place", "{}"))
-        return found
-    return {}
-
-
 async def _has_begun(client: Client, place: Place) -> bool:
     """Return whether the files had come before their sender died."""
     try:
@@ -361,16 +279,5 @@ async def _last_words(client: Client, place: Place) -> PlaceState:
     with suppress(CcnbError):
         for machine in await client.machines(deleted=True, ccnb_run=place.run_id):
             if machine.id == place.id and machine.ending is not None:
-                return replace(_ended(machine), status="gone")
+                return replace(_fly.ended(machine), status="gone")
     return PlaceState("gone", detail="Fly.io has no such machine any more")
-
-
-def _ended(machine: Machine) -> PlaceState:
-    ending = machine.ending
-    if ending is None:
-        said = next((str((e.get("request") or {}).get("error") or "") for e in machine.events), "")
-        return PlaceState("ended", detail=f"the machine is {machine.state} {said}".strip())
-    detail = f"the machine ended with {ending.code}"
-    if ending.exit_code != ending.guest_exit_code:
-        detail += f" (by its event {ending.exit_code}, of its process {ending.guest_exit_code})"
-    return PlaceState("ended", code=ending.code, out_of_memory=ending.oom_killed, detail=detail)

@@ -241,7 +241,7 @@ class Follower:
                 self.gone = state
 
     async def _end_place(self) -> None:
-        """End a place that doesn't end by itself; one whose files are still to be fetched is left for that."""
+        """End a place that doesn't end by itself; one that still has the files is only given up."""
         if self._progress.archive:
             self.gone = PlaceState("ended", detail="it did not end by itself")
         else:

@@ -191,7 +191,7 @@ class Run:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Count as somebody who wants to know at once how the run goes; a far place is then asked more often."""
+        """Count as somebody who wants to know soon how it goes: a far place is then asked more often."""
         self._watchers += 1
         try:
             yield

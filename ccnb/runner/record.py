@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -132,7 +133,8 @@ class Recorder:
         """Set the last marks. Time in which nobody followed the run is no time of its own."""
         marks = self.progress.marks
         if tally.first_at is not None:
-            marks["first_event"] = tally.first_at.timestamp()
+            # From a place far away it comes late, and is older than what came to pass before that.
+            marks["first_event"] = min(tally.first_at.timestamp(), marks.get("agent", math.inf))
         ours = ("collect", "first_event")
         ended = max((at for name, at in marks.items() if name not in ours), default=self.begun_at)
         marks["collect"] = ended + time.time() - max(ended, self.begun_at)

@@ -1,6 +1,7 @@
-# Pack the run folder and what is new in the workspace; print SIZE SUM, or nothing while it isn't done.
+# Pack the run folder and what is new in the workspace; print SIZE SUM and the first PART bytes in base64,
+# or nothing while it isn't done.
 #
-#   pack.sh UID NAME
+#   pack.sh UID NAME PART
 #
 # NAME tells one packing from another: each is done once, however often it is asked for.
 as="setpriv --reuid=$1 --regid=$1 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
@@ -24,4 +25,4 @@ while [ ! -e "$2/done" ] && [ "$n" -lt 100 ]; do
     sleep 0.1
     n=$((n + 1))
 done
-[ ! -e "$2/done" ] || cat "$2/done"
+[ ! -e "$2/done" ] || { cat "$2/done"; head -c "$3" "$2/archive" | base64 | tr -d '\n'; }

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import docker
@@ -21,10 +22,13 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from tests.doubles.fly.logs import Lines
 
 LABEL = "ccnb.double"
-STATES = (
-    "created starting started stopping stopped suspending suspended restarting failed launch_failed "
-    "updating replacing replaced destroying destroyed migrated"
-).split()
+STATES = frozenset(
+    {
+        *("created", "creating", "starting", "started", "stopping", "stopped", "suspending", "suspended"),
+        *("restarting", "failed", "launch_failed", "updating", "replacing", "replaced"),
+        *("destroying", "destroyed", "migrated"),
+    }
+)
 FULL_REGION = "xxx"
 """A region in which there is never room."""
 
@@ -96,7 +100,7 @@ class Cloud:
         """Remove what doubles that were killed have left."""
         for found in await self._do(self._api.containers, all=True, filters={"label": LABEL}):
             pid = found["Labels"][LABEL].rpartition("-")[2]
-            if pid == str(os.getpid()) or not os.path.exists(f"/proc/{pid}"):
+            if pid == str(os.getpid()) or not _lives(pid):
                 await self._remove(found["Id"])
 
     async def close(self) -> None:
@@ -272,7 +276,7 @@ class Cloud:
         except TimeoutError:
             process.kill()
             raise Refused(408, "deadline_exceeded: command did not end in time") from None
-        if process.returncode and b"is not running" in err or b"No such container" in err:
+        if b"is not running" in err or b"No such container" in err:
             raise Refused(412, "machine is not started")
         answer = {
             "exit_code": process.returncode,
@@ -350,6 +354,10 @@ def _files(files: list[dict]) -> bytes:
             entry.size, entry.mode = len(content), file.get("mode", 0o644)
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def _lives(pid: str) -> bool:
+    return Path("/proc", pid).exists()
 
 
 def _now() -> str:

@@ -17,14 +17,16 @@ MACHINE_GET = (5.0, 10)
 OTHER = (1.0, 3)
 """Requests a second and burst, per action and machine or app (the platform's documented limits)."""
 
-_PATH = re.compile(r"/v1/apps(?:/(?P<app>[^/]+)(?:/(?P<kind>machines|secrets)(?:/(?P<id>[^/]+)(?P<rest>/.*)?)?)?)?")
+_PATH = re.compile(
+    r"/v1/apps(?:/(?P<app>[^/]+)(?:/(?P<kind>machines|secrets)(?:/(?P<id>[^/]+)(?P<rest>/.*)?)?)?)?"
+)
 
 
 @dataclass
 class Settings:
     """What the double does to those who call."""
 
-    token: str = "fm2_double"
+    token: str = "fm2_double"  # noqa: S105 - known to the double alone
     expired: str = "fm2_expired"
     faults: float = 0.0
     """Share of the calls that end badly: 429, 5xx, a cut connection, a long silence; half of them after
@@ -67,7 +69,7 @@ class Gate:
         cloud.settings = settings
         self.app = None
         self.connections: dict = {}
-        self.random = random.Random(settings.seed)
+        self.random = random.Random(settings.seed)  # noqa: S311 - no secret
         self.specification = Specification.find()
         self.buckets: dict[tuple, Bucket] = {}
         self.counts: Counter = Counter()
@@ -86,23 +88,30 @@ class Gate:
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["path"] == "/_double":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+        else:
+            await self._pass(scope, receive, send)
+
+    async def _pass(self, scope, receive, send) -> None:
         body = await _body(receive)
         call = Call(scope, body)
         await asyncio.sleep(self.settings.latency_s)
         fault = self._fault()
         if fault and self.random.random() < 0.5:
-            return await self._fail(scope, send, fault)
+            await self._fail(scope, send, fault)
+            return
         refusal = self._refusal(call)
         if refusal:
-            return await _answer(send, *refusal)
+            await _answer(send, *refusal)
+            return
         answer = Answer()
         await self.app(scope, call.receive, answer.send)
         self.counts[f"{call.action} {answer.status}"] += 1
         if self.specification and answer.status < 500:
             self.specification.check(call.method, call.path, call.query, body, answer.status, answer.body)
         if fault:
-            return await self._fail(scope, send, fault)
+            await self._fail(scope, send, fault)
+            return
         await answer.pass_on(send)
 
     def _refusal(self, call):

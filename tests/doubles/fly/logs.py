@@ -13,7 +13,7 @@ class Lines:
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, dict]] = []
         """When it may be seen, its time in nanoseconds, and itself."""
-        self._random = random.Random(1)
+        self._random = random.Random(1)  # noqa: S311 - no secret
         self._lock = threading.Lock()
 
     def take(self, machine: str, region: str, text: str, settings) -> None:
