@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
 from ccnb.errors import SpecError
 from ccnb.fly import Machine, Settings, prices
+from ccnb.mode._app_secrets import secret_name
 from ccnb.mode.base import PlaceState, Plan
 from ccnb.redact import Secret
 from ccnb.spec import RunSpec
@@ -72,11 +71,6 @@ def divided(plan: Plan) -> tuple[dict[str, Secret], dict[str, str]]:
     return secret, {name: value for name, value in plan.env.items() if name not in names}
 
 
-def secret_name(value: Secret) -> str:
-    """Return the name under which the app keeps a secret: one for each value."""
-    return "CCNB_" + hashlib.sha256(value.reveal().encode()).hexdigest()[:16].upper()
-
-
 def config(
     plan: Plan, env: Mapping[str, str], secret: Mapping[str, Secret], place: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -104,14 +98,6 @@ def config(
             "ccnb_place": json.dumps(place),
         },
     }
-
-
-def details(machine: Machine) -> dict[str, Any]:
-    """Return the place's details, as `config` wrote them into the machine's metadata."""
-    with suppress(ValueError):
-        found: dict[str, Any] = json.loads(machine.metadata.get("ccnb_place", "{}"))
-        return found
-    return {}
 
 
 def ended(machine: Machine) -> PlaceState:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ccnb.errors import (
     CcnbError,
@@ -21,6 +20,7 @@ from ccnb.errors import (
 from ccnb.fly import Client, Settings, images, prices
 from ccnb.fly.calls import FlyError
 from ccnb.mode import _fly, _machine
+from ccnb.mode._app_secrets import AppSecrets, details, secret_name
 from ccnb.mode._tail import Tail
 from ccnb.mode.base import Exit, Image, Layout, Place, PlaceState, Plan, Readiness, Say
 from ccnb.spec import RunSpec
@@ -30,7 +30,6 @@ LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="")
 _START_LIMIT_S = 300.0
 _LOOK_PATIENCE_S = 10.0
 _ENDED = ("stopped", "failed", "suspended", "launch_failed")
-_SECRET_TRIES = 3
 
 
 class FlyMode:
@@ -48,7 +47,7 @@ class FlyMode:
         settings = Settings.find()
         facts = self.facts(settings)
         try:
-            await _existing_app(_client(settings.needed()))
+            await _see_app(_client(settings.needed()))
             image = images.known(settings, home())
         except CcnbError as error:
             what, _, action = error.message.rpartition("; ")
@@ -80,7 +79,7 @@ class FlyMode:
         """
         settings = Settings.find().needed()
         _fly.check(spec, settings)
-        await _existing_app(_client(settings))
+        await _see_app(_client(settings))
         reference = spec.image or images.known(settings, home())
         guest = _fly.guest(spec)
         wait_usd = spec.keep_s / 3600 * guest.usd_per_hour
@@ -108,26 +107,18 @@ class FlyMode:
         secret, plain = _fly.divided(plan)
         by_secret = secret if plan.spec.auth != "env" else {}
         env = plain if by_secret else {**plain, **{name: value.reveal() for name, value in secret.items()}}
-        details = {
+        place = {
             "app": settings.app,
             "url": settings.machines_url,
             "region": settings.region,
-            "secrets": sorted({_fly.secret_name(value) for value in by_secret.values()}),
+            "secrets": sorted({secret_name(value) for value in by_secret.values()}),
             "started": False,
         }
-        config = _fly.config(plan, env, by_secret, details)
-        for left in reversed(range(_SECRET_TRIES)):
-            for value in by_secret.values():
-                await client.set_secret(_fly.secret_name(value), value)
-            try:
-                machine = await client.create(f"ccnb-{plan.run_id}", config)
-            except FlyError as error:
-                # Another run of the same token has just ended, and taken its secret away.
-                if "secret" not in error.message or not left:
-                    raise
-            else:
-                return Place(plan.run_id, machine.id, details)
-        raise AssertionError
+        config = _fly.config(plan, env, by_secret, place)
+        machine = await _secrets.with_them(
+            client, plan.run_id, by_secret.values(), lambda: client.create(f"ccnb-{plan.run_id}", config)
+        )
+        return Place(plan.run_id, machine.id, place)
 
     async def start(self, place: Place, plan: Plan) -> Place:
         """Wait for the machine, send the files; with the last of them the supervisor starts."""
@@ -165,7 +156,8 @@ class FlyMode:
         for program in ("fly", "flyctl"):
             if shutil.which(program):
                 return [program, "ssh", "console", "--app", place.details["app"], "--machine", place.id]
-        return [sys.executable, "-m", "ccnb.fly.shell", place.details["app"], place.id]
+        where = (place.details["app"], place.id, place.details["url"])
+        return [sys.executable, "-m", "ccnb.fly.shell", *where]
 
     async def state(self, place: Place) -> PlaceState:
         """Ask the platform how the machine is; of one that removed itself, what it still knows."""
@@ -190,19 +182,15 @@ class FlyMode:
         client = _of(place)
         self._tails.pop(place.id, None)
         await client.destroy(place.id)
-        if not place.details["secrets"]:
-            return
-        others = [m for m in await client.machines() if m.id != place.id and not m.is_gone]
-        used = {name for m in others for name in _fly.details(m).get("secrets", ())}
-        for name in set(place.details["secrets"]) - used:
-            await client.remove_secret(name)
+        await _secrets.drop(client, place)
 
     async def places(self, store_id: str) -> list[Place]:
         """Return the machines that carry a store's label."""
         found = await _client(Settings.find().needed()).machines(ccnb_store=store_id)
-        return [Place(m.metadata["ccnb_run"], m.id, _fly.details(m)) for m in found if not m.is_gone]
+        return [Place(m.metadata["ccnb_run"], m.id, details(m)) for m in found if not m.is_gone]
 
 
+_secrets = AppSecrets()
 _clients: dict[tuple[str, str, str], Client] = {}
 
 
@@ -258,11 +246,21 @@ def _watcher(place: Place) -> _machine.Run:
     return look
 
 
-async def _existing_app(client: Client) -> Mapping[str, Any]:
-    found = await client.app()
-    if found is None:
+_seen_apps: set[Client] = set()
+
+
+async def _see_app(client: Client) -> None:
+    """See once that the app is there: many runs that start at once must not all ask.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
+    if client in _seen_apps:
+        return
+    if await client.app() is None:
         raise ModeUnavailableError(f"Fly.io has no app {client.settings.app!r} yet; run `ccnb fly setup`")
-    return found
+    _seen_apps.add(client)
 
 
 async def _has_begun(client: Client, place: Place) -> bool:

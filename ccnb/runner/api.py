@@ -104,13 +104,13 @@ def start(
     CredentialError
     ModeUnavailableError
     """
+    begun_at = time.time()
     spec = RunSpec.make(prompt, options)
     workspaces.check(spec.workspace)
     models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
-    begun_at = time.time()
     store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
@@ -232,7 +232,7 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
                     on_event(event)
             row = store.run(handle.run_id)
             handle._set(state=row.state)
-            if handle._watchers or on_event is not None:
+            if handle._is_watched or on_event is not None:
                 row.folder.note_watcher()
             if handle._cancel_wanted.is_set():
                 row.folder.want_cancel()

@@ -267,7 +267,7 @@ class Execution:
             last_step=self._last_step,
             on_event=self._took_event,
             on_step=self._took_step,
-            is_watched=lambda: bool(self._run._watchers or self._on_event),
+            is_watched=lambda: self._run._is_watched or self._on_event is not None,
         )
         # It goes through the events that are there already: there may be very many.
         self._follower = follower = await asyncio.to_thread(make)

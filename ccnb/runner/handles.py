@@ -6,9 +6,11 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
 _LOOK_S = 0.25
+_LOOK_COUNTS_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,7 @@ class Run:
         self._state = "preparing"
         self._health = "ok"
         self._watchers = 0
+        self._looked_at = -math.inf
         self._cancel_wanted = asyncio.Event()
         self._future: concurrent.futures.Future[RunResult] | None = None
 
@@ -132,6 +136,7 @@ class Run:
     @property
     def events(self) -> Events:
         """Return the events so far."""
+        self._looked_at = time.monotonic()
         return Events(self._store, self.run_id)
 
     @property
@@ -189,9 +194,14 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self._state}>"
 
+    @property
+    def _is_watched(self) -> bool:
+        """Return whether somebody waits for it, or has just looked: a far place is then asked more often."""
+        return self._watchers > 0 or time.monotonic() - self._looked_at < _LOOK_COUNTS_S
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Count as somebody who wants to know soon how it goes: a far place is then asked more often."""
+        """Count as somebody who wants to know soon how it goes."""
         self._watchers += 1
         try:
             yield

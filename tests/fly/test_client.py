@@ -160,7 +160,7 @@ def test_a_platform_that_does_not_answer_is_out_of_reach():
     async def work():
         await Caller(nowhere).call("GET", "http://127.0.0.1:9/", action=("a", "b"), patience_s=0.5)
 
-    with pytest.raises(OutOfReachError, match="doesn't answer.*then attach"):
+    with pytest.raises(OutOfReachError, match="then attach"):
         asyncio.run(work())
 
 

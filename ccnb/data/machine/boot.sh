@@ -20,6 +20,8 @@ until [ -e /run/ccnb/go ]; do
 done
 echo "ccnb: begun"
 cd /
+CCNB_OOM_KILLS=$(sed -n 's/^oom_kill //p' /proc/vmstat)
+export CCNB_OOM_KILLS
 $as sh -c 'exec tail -n +1 -F /ccnb/steps' 2>/dev/null | sed -u 's/^/ccnb: /' &
 lifetime_s=$3
 # Quoted for a shell by whoever wrote it.

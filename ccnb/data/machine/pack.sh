@@ -1,4 +1,4 @@
-# Pack the run folder and what is new in the workspace; print SIZE SUM and the first PART bytes in base64,
+# Pack the run folder and what is new in the workspace; print SIZE, SUM and the first PART bytes in base64,
 # or nothing while it isn't done.
 #
 #   pack.sh UID NAME PART

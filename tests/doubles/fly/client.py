@@ -18,6 +18,7 @@ class Double:
     def __init__(self, **settings) -> None:
         command = [sys.executable, "-m", "tests.doubles.fly", "--settings", json.dumps(settings)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self.pid = self._process.pid
         self.url = self._process.stdout.readline().strip()
         self._http = httpx.Client(trust_env=False, base_url=self.url, timeout=60)
 
