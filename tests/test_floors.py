@@ -18,7 +18,7 @@ FLOORS = (
     {"redact"},
     {"spec"},
     {"results"},
-    {"store", "stream", "render", "claude", "engine", "credentials", "_loop", "_process"},
+    {"store", "stream", "render", "claude", "engine", "fly", "credentials", "_loop", "_process"},
     {"mode", "gateway"},
     {"runner"},
     {"frames", "stats", "plots"},
