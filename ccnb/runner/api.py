@@ -21,7 +21,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
-from ccnb.spec import RunSpec
+from ccnb.spec import RunSpec, git_url
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
 Say = Callable[[str], None]
@@ -251,6 +251,9 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
     """Return the latest successful run of the same spec that began on the same files."""
+    if spec.workspace is not None and git_url(spec.workspace):
+        # What a branch has may have changed.
+        return None
     digest = models.source_digest(spec)
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:

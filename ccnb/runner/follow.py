@@ -173,9 +173,8 @@ class Follower:
                 await self._act()
             elif was_over:
                 break
-            else:
-                # A look that found nothing may have begun before the agent's last words.
-                was_over = self._is_over()
+            # Only a look that begins after the agent's end shows that there is no more.
+            was_over = self._is_over()
         self._take([*self._lines.flush()])
 
     def _is_over(self) -> bool:

@@ -47,9 +47,7 @@ class RunResult(RunRecord):
     @property
     def workspace(self) -> Path:
         """Return the folder in which the agent worked."""
-        if self.spec.workspace is not None and not self.spec.copy:
-            return Path(self.spec.workspace)
-        return self.folder.workspace
+        return workspaces.location(self.folder, self.spec.workspace, copy=self.spec.copy)
 
     @property
     def events(self) -> Events:

@@ -101,6 +101,7 @@ class Recorder:
         raw = tally.result.raw if tally.result else {}
         self._end_marks(tally)
         check = self._check(follower) if follower else None
+        self._add_machine_cost()
         self.progress.conditions |= {
             "agent_version": tally.agent_version,
             "model": tally.model,
@@ -128,6 +129,13 @@ class Recorder:
             warnings=tuple(self.progress.warnings),
             conditions=dict(self.progress.conditions),
         )
+
+    def _add_machine_cost(self) -> None:
+        """Note what the place itself cost until now, where it has a price."""
+        conditions, marks = self.progress.conditions, self.progress.marks
+        if "machine_usd_per_hour" in conditions and "image" in marks:
+            hours = (time.time() - marks["image"]) / 3600
+            conditions["machine_usd"] = round(hours * float(conditions["machine_usd_per_hour"]), 6)
 
     def _end_marks(self, tally: Tally) -> None:
         """Set the last marks. Time in which nobody followed the run is no time of its own."""
