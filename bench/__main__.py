@@ -11,16 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import client, latency, many, memory, overhead, report, startup
+from bench import client, frames, gateway, latency, many, memory, overhead, report, startup
 from bench.report import Figure
-from ccnb.gateway import process as gateway
+from ccnb.gateway import process
 
 SUBJECTS = {
     "import": startup,
     "overhead": overhead,
     "latency": latency,
+    "gateway": gateway,
     "many": many,
     "memory": memory,
+    "frames": frames,
 }
 RESULTS = Path("bench-results.json")
 
@@ -37,7 +39,7 @@ def main() -> None:
     try:
         _measure(names)
     finally:
-        gateway.stop(home)
+        process.stop(home)
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ccnb import frames as frames
+    from ccnb import plots as plots
     from ccnb.errors import CcnbError
     from ccnb.redact import Secret
     from ccnb.results import Event, RunRecord
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ccnb.runner.api import readiness as modes
     from ccnb.runner.handles import Run, RunResult
     from ccnb.runner.sweep import sweep
+    from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "Secret",
+    "TokenInfo",
     "arun",
     "attach",
     "modes",
@@ -34,6 +38,7 @@ __all__ = [
     "runs",
     "start",
     "sweep",
+    "token",
 ]
 
 __version__ = "0.1.0"
@@ -46,6 +51,7 @@ _WHERE = {
     "RunResult": "runner.handles",
     "RunSpec": "spec",
     "Secret": "redact",
+    "TokenInfo": "runner.token",
     "arun": "runner.api",
     "attach": "runner.api",
     "modes": "runner.api:readiness",
@@ -53,11 +59,18 @@ _WHERE = {
     "runs": "runner.api",
     "start": "runner.api",
     "sweep": "runner.sweep",
+    "token": "runner.token",
 }
 """Names are imported when first used: `import ccnb` alone stays fast and does nothing."""
 
 
+_MODULES = ("frames", "plots")
+"""Parts that are used by their own name, `ccnb.frames.runs_frame`; they too are imported when first used."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"ccnb.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'ccnb' has no attribute {name!r}")
     module, _, attribute = _WHERE[name].partition(":")
@@ -66,5 +79,15 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give `%%cc` and its kin to a shell (`%load_ext ccnb`)."""
+    import_module("ccnb.magics").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take them away again (`%unload_ext ccnb`)."""
+    import_module("ccnb.magics").unload(shell)
+
+
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import ContextDecorator
+from types import TracebackType
 
 
 class CcnbError(Exception):
@@ -29,6 +31,12 @@ class SpecError(CcnbError, ValueError):
 
 class ScriptError(CcnbError, ValueError):
     """A script for the scripted model has a mistake; the message names its file and line."""
+
+    exit_code = 2
+
+
+class CassetteError(CcnbError, ValueError):
+    """A cassette can't be replayed, or not be recorded there; the message names the file."""
 
     exit_code = 2
 
@@ -57,6 +65,12 @@ class CredentialError(CcnbError):
     """No credential was found, or the one found can't be used."""
 
     exit_code = 4
+
+
+class EnvFileError(CcnbError):
+    """A `.env` file can't be read or written; it is as it was."""
+
+    exit_code = 3
 
 
 class StartError(CcnbError):
@@ -99,6 +113,24 @@ class RunBusyError(StoreError):
 
 class AgentError(CcnbError):
     """The run ended badly: raised by `RunResult.raise_for_error` only."""
+
+
+class WithoutInnerFrames(ContextDecorator):
+    """Lets an error that is raised on purpose begin where it leaves us: its sentence says all.
+
+    The frames on its way have secrets among their locals, which a verbose traceback would print, and a
+    notebook would keep. (A context manager made of a generator would put the frames back.)
+    """
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the error begin here."""
+        if isinstance(error, CcnbError):
+            raise error.with_traceback(None) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ OUTCOMES = (
 STATES = ("preparing", "starting", "running", "checking", "collecting", "done")
 
 _VERSION = 1
+_MOST_HOSTS = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class Timings:
     cleanup_s: float | None = None
     """Removal of the place, which goes on behind the result; `None` until it is done."""
     model_s: float = 0.0
-    """Of `agent_s`: waiting for the model."""
+    """Of `agent_s`: the model at work, as the gateway measured it; without that, all in which no tool was."""
     tools_s: float = 0.0
     """Of `agent_s`: tools at work."""
 
@@ -281,6 +282,55 @@ class FileChange:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection that something in the place asked the egress proxy for."""
+
+    at: datetime
+    """When it was asked for; aware UTC."""
+    host: str
+    """As it was asked for."""
+    port: int
+    allowed: bool
+    """Whether the run's network policy let it through."""
+    reason: str
+    """Why it was refused, or what became of it: `open`, `unreachable: ...`."""
+    bytes_up: int | None = None
+    """Out of the place; `None` while it is open."""
+    bytes_down: int | None = None
+    duration_s: float | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make it from JSON."""
+        values = _known(cls, data)
+        return cls(**values | {"at": datetime.fromisoformat(values["at"])})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NetworkUse:
+    """What came of a run's list of hosts, in short."""
+
+    allowed: int = 0
+    """Connections that were let through."""
+    refused: int = 0
+    refused_hosts: tuple[str, ...] = ()
+    """The first few that were refused, as `host:port`, each once."""
+
+    @classmethod
+    def of(cls, connections: Sequence[Connection]) -> Self:
+        """Sum connections up."""
+        refused = [c for c in connections if not c.allowed]
+        hosts = tuple(dict.fromkeys(f"{c.host}:{c.port}" for c in refused))[:_MOST_HOSTS]
+        return cls(len(connections) - len(refused), len(refused), hosts)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make it from JSON."""
+        values = _known(cls, data)
+        return cls(**values | {"refused_hosts": tuple(values.get("refused_hosts", ()))})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ErrorInfo:
     """Why a run ended badly."""
 
@@ -315,6 +365,8 @@ class RunRecord:
     num_turns: int = 0
     total_cost_usd: float = 0.0
     """A list-price estimate by the agent itself, for subscriptions too."""
+    network_use: NetworkUse | None = None
+    """What came of the list of hosts in `spec.network`; `None` without one."""
     denials: tuple[str, ...] = ()
     """Names of the tools whose use was refused."""
     warnings: tuple[str, ...] = ()
@@ -329,7 +381,7 @@ class RunRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON value."""
         data = {f.name: getattr(self, f.name) for f in dataclasses.fields(RunRecord)}
-        data |= {n: _plain(data[n]) for n in ("usage", "timings", "check", "error")}
+        data |= {n: _plain(data[n]) for n in ("usage", "timings", "check", "error", "network_use")}
         data |= {
             "version": _VERSION,
             "spec": self.spec.to_dict(),
@@ -353,6 +405,7 @@ class RunRecord:
             "files": tuple(FileChange(**_known(FileChange, f)) for f in data.get("files", ())),
             "check": CheckResult(**_known(CheckResult, data["check"])) if data.get("check") else None,
             "error": ErrorInfo(**_known(ErrorInfo, data["error"])) if data.get("error") else None,
+            "network_use": NetworkUse.from_dict(data["network_use"]) if data.get("network_use") else None,
             "denials": tuple(data.get("denials", ())),
             "warnings": tuple(data.get("warnings", ())),
         }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
+from ccnb import network
 from ccnb.errors import SpecError, did_you_mean
 from ccnb.redact import Secret
 
@@ -25,13 +26,17 @@ PERMISSION_MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dont
 """Claude Code's own words (`claude --help`, 2.1)."""
 
 AUTHS = ("env", "gateway", "host", "secret")
-NETWORKS = ("open", "none")
 ISOLATIONS = ("auto", "none")
 API_SOURCES = ("live", "script", "record", "replay")
 
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
 _OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
+_WORDS = (
+    *("mode", "model", "auth", "setup", "check", "image", "continues"),
+    *("system_prompt", "append_system_prompt"),
+)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _OURS = (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -69,11 +74,18 @@ class RunSpec:
     copy: bool = False
     """Work on a copy of the workspace; the changes come back with `RunResult.apply`."""
     api: str = "live"
-    """`live`, or `script:NAME-or-FILE` for the scripted model."""
+    """`live`, `script:NAME-or-FILE` for the scripted model, `record:FILE` or `replay:FILE` for a cassette."""
     auth: str | None = None
-    """How the credential reaches the agent; `None` is the mode's default."""
-    network: str = "open"
-    """`open`, or `none`: no interface but loopback in the place."""
+    """How the credential reaches the API: `env` puts it in the place's environment; with `gateway` the place
+    has a stand-in, and the gateway puts the credential on outside of it.
+
+    `None` is `gateway` for an API key, and for every recording. For a subscription's token it is `env`: the
+    vendor's terms keep such a token to Claude Code itself, so whether another program may add it to Claude
+    Code's own, unchanged requests is for its owner to say, by `auth="gateway"`.
+    """
+    network: str | tuple[str, ...] = "open"
+    """`open`; `none`: no interface but loopback in the place; or a list of the only hosts that can be
+    reached, on port 443 unless given: `api.example.org`, `*.example.org`, `host:8443`."""
     setup: str | None = None
     """A shell command that runs in the workspace before the agent."""
     check: str | None = None
@@ -84,6 +96,9 @@ class RunSpec:
     """Silence of the agent after which it is taken for wedged."""
     max_turns: int | None = None
     budget_usd: float | None = None
+    """What the run may cost by list prices; the agent minds it, and the gateway where it serves the run."""
+    budget_group: str | None = None
+    """A name: runs that share it share `budget_usd` too, where the gateway serves them."""
     env: Mapping[str, str | Secret] = dataclasses.field(default_factory=dict)
     """Variables for set-up, agent and check; wrap a value in `Secret` to keep it out of every output."""
     permission_mode: str | None = None
@@ -94,6 +109,8 @@ class RunSpec:
     append_system_prompt: str | None = None
     resume: str | None = None
     """A session id of Claude's to go on with."""
+    continues: str | None = None
+    """The id of an earlier run to go on with: in its conversation, in its workspace."""
     extra_args: tuple[str, ...] = ()
     """More arguments for `claude`, as they are."""
     image: str | None = None
@@ -115,6 +132,7 @@ class RunSpec:
         if self.workspace is not None:
             url = git_url(str(self.workspace))
             object.__setattr__(self, "workspace", str(self.workspace) if url else _absolute(self.workspace))
+        object.__setattr__(self, "network", network.parse(self.network))
         _check(self)
         # Specs that are equal must have one fingerprint, and 60 is written otherwise than 60.0.
         for name in _FLOATS:
@@ -125,6 +143,11 @@ class RunSpec:
     def api_source(self) -> str:
         """Return the word before the colon of `api`."""
         return self.api.partition(":")[0]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that `network` lists; none where it is `open` or `none`."""
+        return self.network if isinstance(self.network, tuple) else ()
 
     @property
     def secrets(self) -> list[Secret]:
@@ -165,8 +188,11 @@ class RunSpec:
         return cls(prompt=prompt, **options)
 
     def fingerprint(self) -> str:
-        """Return a digest that is the same for specs that ask for the same thing."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Return a digest that is the same for specs that ask for the same thing.
+
+        How much it may cost is no part of that.
+        """
+        text = json.dumps(self.to_dict() | {"budget_usd": None}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -197,7 +223,7 @@ def _strings(name: str, value: Any) -> tuple[str, ...]:
 def _check(spec: RunSpec) -> None:
     if not isinstance(spec.prompt, str) or not spec.prompt.strip():
         raise SpecError("prompt is empty; say what the agent should do")
-    for name in ("mode", "model", "auth", "setup", "check", "system_prompt", "append_system_prompt", "image"):
+    for name in _WORDS:
         value = getattr(spec, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SpecError(f"{name} must be a non-empty string, not {value!r}")
@@ -210,20 +236,27 @@ def _check(spec: RunSpec) -> None:
         _positive(name, getattr(spec, name), (int,))
     _one_of("permission_mode", spec.permission_mode, PERMISSION_MODES)
     _one_of("auth", spec.auth, AUTHS)
-    _one_of("network", spec.network, NETWORKS)
     _one_of("isolation", spec.isolation, ISOLATIONS)
     _check_api(spec.api)
     _check_env(spec.env)
     if spec.resume is not None:
         _check_session(spec.resume)
     _check_url(spec)
-    if spec.copy and spec.workspace is None:
-        raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
+    _check_copy(spec)
+    if spec.budget_group is not None and not _GROUP.fullmatch(str(spec.budget_group)):
+        raise SpecError(f"budget_group must be up to 64 letters, digits, - and _, not {spec.budget_group!r}")
 
 
 def _no_nul(name: str, *values: str) -> None:
     if any("\0" in value for value in values):
         raise SpecError(f"{name} holds a NUL byte, which no command can take; remove it")
+
+
+def _check_copy(spec: RunSpec) -> None:
+    if spec.copy and spec.continues is not None:
+        raise SpecError("continues goes on in the earlier run's workspace; leave copy out")
+    if spec.copy and spec.workspace is None:
+        raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
 
 
 def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ccnb.credentials import VARIABLES
+from ccnb.credentials.token import BEARER
 from ccnb.engine import build, connect, default_reference, images
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
@@ -66,13 +67,24 @@ def pytest_runtest_setup(item):
                 pytest.skip(why)
 
 
+def hide_credentials(monkeypatch, folder):
+    """Hide every place in which a credential may lie: the environment, `.env`, the keychain, the file."""
+    for name in (*VARIABLES, BEARER):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(folder / "no-login"))
+    monkeypatch.chdir(folder)
+
+
 @pytest.fixture
 def home(monkeypatch):
-    """Return the home of a fresh store; what its runs leave behind is removed and told as a failure."""
+    """Return the home of a fresh store; what its runs leave behind is removed and told as a failure.
+
+    No credential of whoever runs the tests is found: a test must never cost anything.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ccnb-test-"))
     monkeypatch.setenv("CCNB_HOME", str(folder))
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    hide_credentials(monkeypatch, folder)
     yield folder
     gateway.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,68 +7,19 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.documents import Block, blocks_of, hold, session_of
 from tests.newcomer import ROOT, copy_of_the_project, environment, variables
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(
-    r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
-)
 _INLINE = re.compile(r"`(ccnb [^`]+)`")
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced part of the README."""
-
-    kind: str
-    text: str
-    line: int
-    why_not: str
-    shown: str = ""
-    """What stands below it as its output."""
-
-    @property
-    def commands(self) -> str:
-        """Return it as a part of a shell's session, after a mark that can be found in the output."""
-        if self.kind == "sh":
-            return f"echo '{self.mark}'\n{self.text}"
-        return f"echo '{self.mark}'\npython - <<'PYTHON'\n{self.text}PYTHON\n"
-
-    @property
-    def mark(self) -> str:
-        """Return the words that go before its output."""
-        return f"=== README.md, line {self.line}"
-
-
 def blocks() -> list[Block]:
-    found: list[Block] = []
-    for match in _BLOCK.finditer(README):
-        line = README.count("\n", 0, match.start("text"))
-        block = Block(match["kind"], match["text"], line, match["why"] or "")
-        if block.kind == "text" and found:
-            found[-1] = Block(**{**vars(found[-1]), "shown": block.text})
-        else:
-            found.append(block)
-    return found
-
-
-def plain(line: str) -> str:
-    """Return a line of output without what differs from run to run: figures, ids, and the space they take."""
-    line = re.sub(r"\d{6}-\d{6}-\w{5}", "ID", line)
-    line = re.sub(r"\d[\d,.]*", "N", line)
-    return re.sub(r"[ ─]+", " ", line).strip()
-
-
-def missing_from(shown: str, printed: str) -> list[str]:
-    """Return the lines of an output as shown that did not come, in that order, in what was printed."""
-    rest = iter([plain(line) for line in printed.splitlines()])
-    wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
-    return [line for line in wanted if line not in rest]
+    return blocks_of(ROOT / "README.md")
 
 
 def test_few_blocks_are_not_run_and_each_says_why():
@@ -83,21 +34,7 @@ def test_the_commands_do_what_the_readme_says(home, tmp_path):
     copy = copy_of_the_project(tmp_path / "project")
     programs = environment(copy / ".venv")
     run = [block for block in blocks() if not block.why_not]
-    session = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(block.commands for block in run)],
-        cwd=copy,
-        env=variables(home, programs),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert session.returncode == 0, session.stdout
-    for block in run:
-        _, _, after = session.stdout.partition(f"{block.mark}\n")
-        printed = after.partition("=== README.md")[0]
-        assert missing_from(block.shown, printed) == [], printed
+    hold(run, session_of(run, copy, variables(home, programs)))
 
 
 @pytest.mark.parametrize("command", sorted(set(_INLINE.findall(README))))

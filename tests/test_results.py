@@ -16,9 +16,11 @@ from ccnb.results import (
     PHASES,
     ApiRetry,
     CheckResult,
+    Connection,
     ErrorInfo,
     Event,
     FileChange,
+    NetworkUse,
     RunRecord,
     Timings,
     ToolResult,
@@ -60,6 +62,7 @@ records = st.builds(
     session_id=st.none() | texts,
     num_turns=counts,
     total_cost_usd=seconds,
+    network_use=st.none() | st.builds(NetworkUse, counts, counts, st.lists(texts, max_size=3).map(tuple)),
     denials=st.lists(texts, max_size=3).map(tuple),
     warnings=st.lists(texts, max_size=3).map(tuple),
     conditions=st.dictionaries(texts, st.none() | texts | counts, max_size=3),
@@ -99,11 +102,19 @@ def test_what_an_older_version_wrote_loads_with_what_it_had():
 @given(records)
 def test_what_a_newer_version_wrote_loads_without_what_we_do_not_know(record):
     data = record.to_dict() | {"version": 99, "colour": "green"}
-    for name in ("spec", "usage", "timings", "check", "error"):
+    for name in ("spec", "usage", "timings", "check", "error", "network_use"):
         if data[name] is not None:
             data[name] = data[name] | {"colour": "green"}
     data["files"] = [file | {"colour": "green"} for file in data["files"]]
     assert RunRecord.from_dict(data) == record
+
+
+def test_connections_are_summed_up_with_the_hosts_that_were_refused_once_each():
+    allowed = Connection(NOW, "a.org", 443, allowed=True, reason="open")
+    refused = [Connection(NOW, f"h{n % 10}.org", 80, allowed=False, reason="not listed") for n in range(25)]
+    use = NetworkUse.of([allowed, *refused])
+    assert (use.allowed, use.refused) == (1, 25)
+    assert use.refused_hosts == tuple(f"h{n}.org:80" for n in range(8))
 
 
 @given(usages, usages, usages)

@@ -34,7 +34,7 @@ specs = st.builds(
     workspace=optional(st.sampled_from(["/work/a", "/tmp", "b/c"])),
     api=st.sampled_from(["live", "script:demo", "script:/a/b:c.yaml", "replay:x"]),
     auth=st.sampled_from([None, "env", "gateway"]),
-    network=st.sampled_from(["open", "none"]),
+    network=st.sampled_from(["open", "none", ["a.org", "*.b.org:8443"], ("::1", "bücher.example")]),
     setup=optional(words),
     check=optional(words),
     timeout_s=seconds,
@@ -115,6 +115,9 @@ def test_what_an_older_version_wrote_still_loads():
         ("api", None),
         ("auth", "keychain"),
         ("network", "closed"),
+        ("network", []),
+        ("network", ["https://example.org"]),
+        ("network", None),
         ("isolation", "all"),
         ("permission_mode", "bypass"),
         ("setup", ""),
@@ -190,6 +193,16 @@ def test_a_spec_is_not_changed_through_the_dict_it_was_made_of():
 def test_the_source_of_answers_is_the_word_before_the_colon():
     assert RunSpec(prompt="x").api_source == "live"
     assert RunSpec(prompt="x", api="script:a:b.yaml").api_source == "script"
+
+
+def test_lists_of_the_same_hosts_are_one_spec():
+    one = RunSpec(prompt="x", network=["B.org.", "a.org:443", "c.org:8443"])
+    other = RunSpec(prompt="x", network=("c.org:8443", "a.org", "b.org", "b.org"))
+    assert one == other
+    assert one.fingerprint() == other.fingerprint()
+    assert one.hosts == ("a.org", "b.org", "c.org:8443")
+    assert RunSpec(prompt="x", network="a.org").hosts == ("a.org",)
+    assert RunSpec(prompt="x", network="none").hosts == ()
 
 
 def test_no_environment_at_all_is_an_empty_one():

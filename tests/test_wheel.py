@@ -11,7 +11,7 @@ import pytest
 
 from tests.newcomer import ROOT, environment, variables
 
-DATA = ("Dockerfile", "supervisor.sh", "fly.toml", "scripts/demo.yaml")
+DATA = ("Dockerfile", "supervisor.sh", "relay.mjs", "fly.toml", "scripts/demo.yaml")
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def top(
         "ccnb run --mode docker,podman 'Write a haiku to haiku.txt' --model haiku",
         "git diff | ccnb run - --quiet > review.txt",
         "ccnb run --bg 'Port this to Rust' -w .",
+        "ccnb run --continue 261124-063549-ddjan 'Now add tests'",
     )
 )
 def run(
@@ -72,6 +73,7 @@ def run(
     workspace: o.Workspace = None,
     copy: o.Copy = False,
     api: o.Api = "live",
+    auth: o.Auth = None,
     network: o.Network = None,
     image: o.Image = None,
     isolation: o.Isolation = None,
@@ -88,6 +90,7 @@ def run(
     system_prompt: o.SystemPrompt = None,
     append_system_prompt: o.AppendSystemPrompt = None,
     resume: o.Resume = None,
+    continues: o.Continue = None,
     timeout: o.Timeout = None,
     max_turns: o.MaxTurns = None,
     budget_usd: o.BudgetUsd = None,
@@ -162,12 +165,15 @@ def show(
     events: Annotated[bool, typer.Option("--events", help="The events as JSON lines.")] = False,
     patch: Annotated[bool, typer.Option("--patch", help="What it changed, as a patch.")] = False,
     files: Annotated[bool, typer.Option("--files", help="The files it changed.")] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="What its list of hosts allowed and refused.")
+    ] = False,
     as_json: o.Json = False,
 ) -> int:
     """Show a run: its conversation, its result, its time by phase."""
     from ccnb.cli import kept
 
-    return kept.show(run_id, events=events, patch=patch, files=files, as_json=as_json)
+    return kept.show(run_id, events=events, patch=patch, files=files, network=network, as_json=as_json)
 
 
 @app.command(rich_help_panel=_KEPT)
@@ -192,6 +198,24 @@ def modes(*, as_json: o.Json = False) -> int:
     from ccnb.cli import machine
 
     return machine.modes(as_json=as_json)
+
+
+@app.command(
+    rich_help_panel=_MACHINE,
+    epilog=_examples("ccnb token", 'eval "$(ccnb token --export)"', "ccnb token --json"),
+)
+def token(
+    *,
+    token_only: Annotated[bool, typer.Option("--token-only", help="Print its value alone.")] = False,
+    export: Annotated[
+        bool, typer.Option("--export", help="Print a line for a shell that exports it.")
+    ] = False,
+    as_json: o.Json = False,
+) -> int:
+    """Show the token that runs use, and keep it in the .env of the current folder."""
+    from ccnb.cli import token as command
+
+    return command.token(token_only=token_only, export=export, as_json=as_json)
 
 
 @app.command(rich_help_panel=_MACHINE)

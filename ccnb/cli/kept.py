@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,18 +16,20 @@ from rich.text import Text
 from ccnb import _loop, render
 from ccnb import mode as modes
 from ccnb.cli.output import console, exit_code, print_json, result_json, say
-from ccnb.cli.values import seconds
 from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.gateway import network_log
 from ccnb.mode.base import Place
 from ccnb.render import ListedRun
 from ccnb.runner import api
+from ccnb.runner.lists import listed
 from ccnb.runner.sweep import sweep as sweep_places
+from ccnb.runner.values import seconds
 from ccnb.store import FollowerLock, RunRow, Store
 
 
 def list_runs(limit: int, *, as_json: bool) -> int:
     """Print the runs, the latest first."""
-    found = [_listed(row) for row in Store().runs(limit=limit)]
+    found = [listed(row) for row in Store().runs(limit=limit)]
     if as_json:
         print_json([_listed_json(run) for run in found])
     elif not found:
@@ -52,13 +53,15 @@ def remove_runs(run_ids: Sequence[str], older_than: str | None, *, all_finished:
     return 0
 
 
-def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) -> int:
+def show(run_id: str, *, events: bool, patch: bool, files: bool, network: bool, as_json: bool) -> int:
     """Print a run: its summary and conversation, or the part of it that was asked for."""
     row = Store().run(run_id)
     if events:
         for event in Store().events(row.run_id):
             sys.stdout.write(json.dumps(event.raw) + "\n")
         return 0
+    if network:
+        return _show_network(row, as_json=as_json)
     if row.record is None:
         return _show_unfinished(row, as_json=as_json)
     result = api.result_of(row)
@@ -73,6 +76,18 @@ def show(run_id: str, *, events: bool, patch: bool, files: bool, as_json: bool) 
         _print_conversation(row)
         out.print(render.summary(result, kept_in=str(result.folder.path), answer=False))
         out.print(render.phase_bar(result.timings))
+    return 0
+
+
+def _show_network(row: RunRow, *, as_json: bool) -> int:
+    """Print what a run's list of hosts allowed and refused; so far, of one that goes on."""
+    connections = network_log.read(row.folder.path)
+    if as_json:
+        print_json([asdict(one) | {"at": one.at.isoformat()} for one in connections])
+    elif connections:
+        console().print(render.network_table(connections))
+    else:
+        say("nothing was asked for" if row.spec.hosts else "this run has no list of hosts")
     return 0
 
 
@@ -124,7 +139,7 @@ def _remove(store: Store, row: RunRow) -> int:
     stored = store.place(row.run_id)
     if stored is not None:
         _loop.submit(modes.get(row.mode).destroy(Place.from_dict(stored))).result()
-    freed = folder_size(row.folder.path)
+    freed = row.folder.size_bytes
     store.remove(row.run_id)
     return freed
 
@@ -144,7 +159,7 @@ def _end(row: RunRow) -> None:
 
 def _show_unfinished(row: RunRow, *, as_json: bool) -> int:
     if as_json:
-        print_json(_listed_json(_listed(row)))
+        print_json(_listed_json(listed(row)))
         return 0
     _print_conversation(row)
     say(f"run {row.run_id} is {row.state}; follow it with `ccnb attach {row.run_id}`")
@@ -174,18 +189,6 @@ def _print_patch(file: Path) -> None:
             sys.stdout.buffer.write(block)
 
 
-def _listed(row: RunRow) -> ListedRun:
-    return ListedRun(
-        run_id=row.run_id,
-        mode=row.mode,
-        state=row.state,
-        started_at=row.created_at,
-        prompt=row.spec.prompt,
-        size_bytes=folder_size(row.folder.path),
-        record=row.record,
-    )
-
-
 def _listed_json(run: ListedRun) -> dict[str, Any]:
     record = run.record
     return {
@@ -201,13 +204,3 @@ def _listed_json(run: ListedRun) -> dict[str, Any]:
         "total_cost_usd": record.total_cost_usd if record else None,
         "exit_code": exit_code(record) if record else None,
     }
-
-
-def folder_size(folder: Path) -> int:
-    """Return the bytes of all files below a folder; what vanishes meanwhile counts nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(parent, name).lstat().st_size
-    return total

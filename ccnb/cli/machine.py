@@ -15,11 +15,10 @@ from rich.text import Text
 
 import ccnb
 from ccnb import claude, credentials, render
-from ccnb.cli.kept import folder_size
 from ccnb.cli.output import console, print_json, say
 from ccnb.errors import CredentialError, EngineError, SpecError, did_you_mean
 from ccnb.runner.api import readiness
-from ccnb.store import Store
+from ccnb.store import Store, folder_size
 
 if TYPE_CHECKING:
     from ccnb.engine import Engine, ImageOptions
@@ -112,9 +111,9 @@ def _facts() -> dict[str, Any]:
     store = Store()
     program = claude.find_program()
     try:
-        variable: str | None = credentials.find().variable
+        token: credentials.TokenRecord | None = credentials.find().record
     except CredentialError:
-        variable = None
+        token = None
     return {
         "ccnb": ccnb.__version__,
         "python": platform.python_version(),
@@ -123,7 +122,8 @@ def _facts() -> dict[str, Any]:
         "git": _version("git"),
         "claude": _version(str(program)) if program else None,
         "claude_program": str(program) if program else None,
-        "credential": variable,
+        "credential": token.variable if token else None,
+        "credential_in": f"{token.kind} in {token.where}" if token else None,
         "store": str(store.home),
         "store_bytes": folder_size(store.home),
         "runs": len(store.runs()),
@@ -141,7 +141,7 @@ def _things(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("platform", facts["platform"], ""),
         ("git", facts["git"] or "not found", "" if facts["git"] else "install git: patches are made with it"),
         ("claude", program if facts["claude"] else "not found", "" if facts["claude"] else _NO_CLAUDE),
-        ("token", f"in {facts['credential']}" if facts["credential"] else "none", _unless(facts, token)),
+        ("token", facts["credential_in"] or "none", _unless(facts, token)),
         ("store", kept, ""),
     ]
 

@@ -45,10 +45,32 @@ Workspace = Annotated[
 ]
 Copy = Annotated[bool, _option(_WHERE, "Work on a copy of the workspace.", "--copy")]
 Api = Annotated[
-    str, _option(_WHERE, "live, or script:NAME-or-FILE for the scripted model.", "--api", metavar="SOURCE")
+    str,
+    _option(
+        _WHERE,
+        "live, script:NAME-or-FILE for the scripted model, record:FILE or replay:FILE for a cassette.",
+        "--api",
+        metavar="SOURCE",
+    ),
+]
+Auth = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "env: the credential is in the place; gateway: it never is, the gateway adds it outside.",
+        "--auth",
+        metavar="env|gateway",
+    ),
 ]
 Network = Annotated[
-    str | None, _option(_WHERE, "open, or none: no way out of the place.", "--network", metavar="open|none")
+    list[str] | None,
+    _option(
+        _WHERE,
+        "open; none: no way out of the place; or the only hosts that can be reached, such as "
+        "api.example.org, *.example.org or host:8443. Repeat it for more.",
+        "--network",
+        metavar="open|none|HOST[,HOST...]",
+    ),
 ]
 Image = Annotated[str | None, _option(_WHERE, "A container image instead of the project's own.", "--image")]
 Isolation = Annotated[
@@ -105,6 +127,16 @@ AppendSystemPrompt = Annotated[
 Resume = Annotated[
     str | None,
     _option(_AGENT, "The id of one of Claude's sessions, to go on with.", "--resume", metavar="SESSION"),
+]
+
+Continue = Annotated[
+    str | None,
+    _option(
+        _AGENT,
+        "An earlier run to go on with, in its conversation and its workspace.",
+        "--continue",
+        metavar="RUN",
+    ),
 ]
 
 Timeout = Annotated[

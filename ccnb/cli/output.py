@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import sys
 from typing import Any, NoReturn
 
@@ -15,7 +14,7 @@ from ccnb.errors import CcnbError, SpecError
 from ccnb.render import one_line
 from ccnb.results import RunRecord
 from ccnb.runner.handles import RunResult
-from ccnb.spec import RunSpec
+from ccnb.runner.values import with_options
 
 EXIT_CODES = {
     0: "success, and the check passed if there was one",
@@ -29,7 +28,6 @@ EXIT_CODES = {
 
 _BY_OUTCOME = {"success": 0, "infrastructure": 3, "lost": 5, "cancelled": 130}
 _REFUSED = ("authentication_failed", "not_logged_in")
-_RENAMED = {"timeout_s": "timeout"}
 _WIDTH_OF_FILES = 120
 
 
@@ -74,7 +72,7 @@ def exit_code(record: RunRecord) -> int:
 
 def complain(error: CcnbError) -> int:
     """Print an error's sentence to standard error; return its exit code."""
-    message = _with_options(error.message) if isinstance(error, SpecError) else error.message
+    message = with_options(error.message) if isinstance(error, SpecError) else error.message
     say(f"error: {message}", stderr=True)
     return error.exit_code
 
@@ -96,13 +94,3 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _with_options(message: str) -> str:
-    """Write the name of a spec's field, with which a message begins, as the option that sets it."""
-    match = re.match(r"(\w+)(=True)?\b", message)
-    names = {field.name for field in dataclasses.fields(RunSpec)} - {"prompt"}
-    if match is None or match[1] not in names:
-        return message
-    name = _RENAMED.get(match[1], match[1])
-    return f"--{name.replace('_', '-')}{message[match.end() :]}"

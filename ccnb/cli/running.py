@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from rich.text import Text
 from ccnb import render
 from ccnb.cli.live import View
 from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json, say
-from ccnb.cli.values import environment, mode_names, prompt_of
-from ccnb.errors import CcnbError, ModeUnavailableError, SpecError
+from ccnb.errors import CcnbError, ModeUnavailableError
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
+from ccnb.runner.values import check_together, environment, mode_names, network
+from ccnb.spec import TEST_PROMPT
 from ccnb.store import Store
 
 DEMO_MODES = ("docker", "podman", "local")
@@ -53,11 +55,12 @@ class Request:
         options["env"] = environment(given["env"] or [], given["secret_env"] or [])
         if given["timeout"] is not None:
             options["timeout_s"] = given["timeout"]
+        if given["network"]:
+            options["network"] = network(given["network"])
         modes = mode_names(given["mode"])
-        if len(modes) > 1 and given["workspace"] is not None and not given["copy"]:
-            raise SpecError("several modes in one workspace would find each other's files; add --copy")
+        check_together(modes, workspace=given["workspace"], copy=given["copy"])
         return cls(
-            prompt=prompt_of(given["prompt"]),
+            prompt=_prompt_of(given["prompt"]),
             modes=modes,
             options=options,
             background=given["background"],
@@ -114,6 +117,13 @@ def demo(mode: str, image: str | None, *, as_json: bool) -> int:
         line = f"The same small task in {', '.join(modes)}: the real claude, answered by a scripted model."
         say(line)
     return run(Request(prompt=DEMO_PROMPT, modes=modes, options=options, as_json=as_json))
+
+
+def _prompt_of(given: str | None) -> str:
+    """Return the prompt: the built-in one for none, standard input for `-`."""
+    if given is None:
+        return TEST_PROMPT
+    return sys.stdin.read() if given == "-" else given
 
 
 def _demo_modes(mode: str) -> list[str]:

@@ -4,8 +4,9 @@
 #   supervisor.sh INSIDE WORKSPACE TIMEOUT_S KEEP_S LIFETIME_S COMMAND [ARGUMENT...]
 #
 # INSIDE is the part of the run folder that the place sees. It holds `prompt` and, where wanted, `setup`
-# and `check` (shell scripts). Written there: `out` and `err` (the agent's), `setup.out`, `check.out`,
-# `heartbeat` (seconds, once a second), and `steps`, one line for each thing that came to pass:
+# and `check` (shell scripts), and `relay.mjs` where the place has a list of hosts. Written there: `out` and
+# `err` (the agent's), `setup.out`, `check.out`, `relay.err`, `heartbeat` (seconds, once a second), and
+# `steps`, one line for each thing that came to pass:
 #
 #   NAME TIME CODE REASON       by the place's own clock; REASON is exit, timeout, stopped or oom
 #
@@ -91,6 +92,28 @@ find_workspace() {
     return 1
 }
 
+# Start the relay to the egress proxy; it ends with the place. The agent itself can run it, being a Bun
+# program, which takes options from a variable; else node does, where the image has it.
+relay() {
+    program=$inside/relay.mjs
+    relay_by env BUN_OPTIONS="--preload $program" claude --version || relay_by node "$program"
+}
+
+relay_by() {
+    rm -f "$inside/relay.failed"
+    (
+        # Elsewhere than in the workspace, whose settings for Bun and Node are not for the relay.
+        cd / && "$@" </dev/null >>"$inside/relay.err" 2>&1
+        : >"$inside/relay.failed"
+    ) &
+    tries=0
+    until [ -e "$inside/relay.ready" ]; do
+        [ ! -e "$inside/relay.failed" ] && [ "$tries" -lt 500 ] || return 1
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+}
+
 linger() {
     end=$(($(date +%s) + keep_s))
     while [ ! -e "$inside/done" ] && [ "$(date +%s)" -lt "$end" ]; do
@@ -131,9 +154,13 @@ main() {
     else
         set -m 2>/dev/null
     fi
-    note started
     guard "$lifetime_s"
-    work "$@"
+    if [ -e "$inside/relay.mjs" ] && ! relay; then
+        note relay 1 missing
+    else
+        note started
+        work "$@"
+    fi
     note finished
     [ "$keep_s" -eq 0 ] || linger
     signal KILL "$guard"

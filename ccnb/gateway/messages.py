@@ -25,6 +25,7 @@ _MOST_PIECES = 32
 _ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
@@ -89,36 +90,37 @@ class Answer:
 
 def to_json(answer: Answer) -> bytes:
     """Return the body of a call that does not stream."""
-    message = _message(answer, [_block(block) for block in answer.blocks], answer.stop_reason)
-    message["usage"] = _usage(answer.usage.input_tokens, answer.usage.output_tokens)
-    return _dump(message)
+    return dump(_message(answer))
 
 
 def to_sse(answer: Answer) -> Iterator[bytes]:
     """Yield the events of a streamed call, one chunk of bytes each."""
-    start = _message(answer, [], None)
-    start["usage"] = _usage(answer.usage.input_tokens, 1)
+    return to_events(_message(answer))
+
+
+def to_events(message: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield the events that carry a message, in the API's own form, one chunk of bytes each."""
+    usage, ended = message.get("usage") or {}, ("stop_reason", "stop_sequence")
+    start = {**message, "content": [], **dict.fromkeys(ended), "usage": {**usage, "output_tokens": 1}}
+    start.pop("context_management", None)
     yield _event({"type": "message_start", "message": start})
     yield _event({"type": "ping"})
-    for index, block in enumerate(answer.blocks):
+    for index, block in enumerate(message.get("content") or ()):
         yield _event({"type": "content_block_start", "index": index, "content_block": _empty(block)})
         for delta in _deltas(block):
             yield _event({"type": "content_block_delta", "index": index, "delta": delta})
         yield _event({"type": "content_block_stop", "index": index})
-    yield _event(
-        {
-            "type": "message_delta",
-            "delta": {"stop_reason": answer.stop_reason, "stop_sequence": None},
-            "usage": {"output_tokens": answer.usage.output_tokens},
-        }
-    )
+    # What the API says at the end only.
+    late = {name: message[name] for name in ("context_management",) if name in message}
+    delta = {name: message.get(name) for name in ended}
+    yield _event({"type": "message_delta", "delta": delta, "usage": dict(usage), **late})
     yield _event({"type": "message_stop"})
 
 
 def error_body(status: int, message: str, request_id: str) -> bytes:
     """Return the JSON body of a refused or failed call."""
     kind = _ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
-    return _dump({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id})
+    return dump({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id})
 
 
 def error_headers(request_id: str, retry_after_s: float | None = None) -> dict[str, str]:
@@ -134,24 +136,21 @@ def rough_tokens(text: str) -> int:
     return max(1, math.ceil(len(text) / 4))
 
 
-def _message(answer: Answer, content: list[Any], stop_reason: str | None) -> dict[str, Any]:
+def _message(answer: Answer) -> dict[str, Any]:
     return {
         "id": answer.id,
         "type": "message",
         "role": "assistant",
         "model": answer.model,
-        "content": content,
-        "stop_reason": stop_reason,
+        "content": [_block(block) for block in answer.blocks],
+        "stop_reason": answer.stop_reason,
         "stop_sequence": None,
-    }
-
-
-def _usage(input_tokens: int, output_tokens: int) -> dict[str, int]:
-    return {
-        "input_tokens": input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "output_tokens": output_tokens,
+        "usage": {
+            "input_tokens": answer.usage.input_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": answer.usage.output_tokens,
+        },
     }
 
 
@@ -165,29 +164,40 @@ def _block(block: Block) -> dict[str, Any]:
             return {"type": "tool_use", "id": id_, "name": name, "input": dict(input_)}
 
 
-def _empty(block: Block) -> dict[str, Any]:
-    match block:
-        case Text():
-            return {"type": "text", "text": ""}
-        case Thinking():
-            return {"type": "thinking", "thinking": "", "signature": ""}
-        case ToolUse(id_, name, _):
-            return {"type": "tool_use", "id": id_, "name": name, "input": {}}
+_TEXTS = {"text": "text_delta", "thinking": "thinking_delta"}
 
 
-def _deltas(block: Block) -> Iterator[dict[str, str]]:
-    match block:
-        case Text(text):
-            for piece in _pieces(text):
-                yield {"type": "text_delta", "text": piece}
-        case Thinking(thinking):
-            for piece in _pieces(thinking):
-                yield {"type": "thinking_delta", "thinking": piece}
-            yield {"type": "signature_delta", "signature": block.signature}
-        case ToolUse(_, _, input_):
-            yield {"type": "input_json_delta", "partial_json": ""}
-            for piece in _pieces(json.dumps(dict(input_))):
-                yield {"type": "input_json_delta", "partial_json": piece}
+def _empty(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a block as it begins; one of a kind that doesn't grow is all there at once."""
+    kind = block.get("type")
+    begun = dict(block)
+    begun.pop("citations", None)
+    if kind in _TEXTS:
+        begun[kind] = ""
+    if kind == "thinking":
+        begun["signature"] = ""
+    if _has_input(block):
+        begun["input"] = {}
+    return begun
+
+
+def _deltas(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    kind = str(block.get("type"))
+    if kind in _TEXTS:
+        for piece in _pieces(block[kind]):
+            yield {"type": _TEXTS[kind], kind: piece}
+    if kind == "thinking":
+        yield {"type": "signature_delta", "signature": block.get("signature", "")}
+    if _has_input(block):
+        yield {"type": "input_json_delta", "partial_json": ""}
+        for piece in _pieces(json.dumps(block["input"])):
+            yield {"type": "input_json_delta", "partial_json": piece}
+    for citation in block.get("citations") or ():
+        yield {"type": "citations_delta", "citation": citation}
+
+
+def _has_input(block: Mapping[str, Any]) -> bool:
+    return str(block.get("type")).endswith("tool_use") and "input" in block
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -198,9 +208,10 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _event(data: Mapping[str, Any]) -> bytes:
-    return f"event: {data['type']}\ndata: ".encode() + _dump(data) + b"\n\n"
+    return f"event: {data['type']}\ndata: ".encode() + dump(data) + b"\n\n"
 
 
-def _dump(data: Mapping[str, Any]) -> bytes:
+def dump(data: Mapping[str, Any]) -> bytes:
+    """Return JSON as one line of bytes."""
     # ASCII escapes: half a surrogate pair survives, and no line separator of Unicode can end a data line.
     return json.dumps(data, separators=(",", ":")).encode()

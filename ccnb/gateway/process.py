@@ -22,9 +22,12 @@ from typing import Any
 
 from ccnb.errors import GatewayError
 from ccnb.gateway.registration import read_json
+from ccnb.gateway.upstream import Pass
 
 LONGEST_SOCKET_PATH = 104
 """Bytes of a unix socket's path that every system takes (macOS is the narrowest)."""
+
+EGRESS_SOCKET = "egress.sock"
 
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 5.0
@@ -57,13 +60,18 @@ class Rendezvous:
 
     @property
     def socket_dir(self) -> Path:
-        """Folder of the API's socket, the only part that places see."""
+        """Folder of the sockets for places, the only part that these see."""
         return self.folder / "s"
 
     @property
     def socket(self) -> Path:
         """The API's socket."""
         return self.socket_dir / "api.sock"
+
+    @property
+    def egress(self) -> Path:
+        """The egress proxy's socket."""
+        return self.socket_dir / EGRESS_SOCKET
 
     @property
     def control(self) -> Path:
@@ -142,7 +150,7 @@ def stop(home: Path) -> bool:
     with locked(home / "gateway.lock", _START_TIMEOUT_S * 2):
         files = _known(home)
         try:
-            pid = int(_ask(files, {"do": "pid"})["pid"])
+            pid = int(_ask(files, {"do": "announce"})["pid"])
         except GatewayError:
             # One that is just dying may have taken the connection and dropped it.
             if _ended(files, _DYING_S):
@@ -154,6 +162,36 @@ def stop(home: Path) -> bool:
             if _ended(files, _STOP_TIMEOUT_S):
                 return True
     raise GatewayError(f"the gateway (process {pid}) does not end; end it by hand")
+
+
+def give(home: Path, run_id: str, given: Pass) -> None:
+    """Give a running gateway the credential of a run; it goes by a private socket and is kept in memory.
+
+    Raises
+    ------
+    GatewayError
+        The gateway does not answer, or the run is not registered for a credential of this kind.
+    """
+    _ask(
+        _known(home.absolute()),
+        {
+            "do": "credential",
+            "run_id": run_id,
+            "variable": given.variable,
+            "value": given.value.reveal(),
+            "upstream": given.upstream.to_dict(),
+        },
+    )
+
+
+def knows(home: Path, run_id: str) -> bool:
+    """Whether a running gateway has a run's credential; one that was started anew has none.
+
+    Raises
+    ------
+    GatewayError
+    """
+    return bool(_ask(_known(home.absolute()), {"do": "knows", "run_id": run_id})["knows"])
 
 
 def meeting(home: Path) -> Rendezvous:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from ccnb.errors import GatewayError, SpecError
 
 VERSION = 1
 FILE = "gateway.json"
+CALLS_FILE = "calls.jsonl"
+"""Beside it: a line for each call of the run."""
 
 _RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_KEY = re.compile(rf"sk-ant-api03-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
+_KEY = re.compile(rf"sk-ant-(?:api03|oat01)-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-9_-]{{43}}")
+_SHAPES = {"ANTHROPIC_API_KEY": "api03", "CLAUDE_CODE_OAUTH_TOKEN": "oat01"}
+"""How the vendor's credentials begin, by the variable that holds them."""
+
+_LATER = {"variable": str, "run_folder": str, "budget_usd": int | float, "budget_group": str}
+"""Fields that a file may lack, with their types."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +35,23 @@ class Registration:
 
     run_id: str
     api: str
-    """Where answers come from, such as `script:demo` or `script:/path/file.yaml`."""
+    """Where answers come from: `live`, or such as `script:demo` or `script:/path/file.yaml`."""
     workspace: str
     """The workspace's path as the place sees it."""
     until: float
     """Unix seconds after which the gateway refuses the run."""
     key: str = field(repr=False)
     """The run key: what the agent holds in place of a credential. Secret."""
+    hosts: tuple[str, ...] = ()
+    """What the run may reach through the egress proxy, as in `RunSpec.network`."""
+    variable: str = "ANTHROPIC_API_KEY"
+    """Where the agent has the key: it works otherwise with a token than with an API key."""
+    run_folder: str = ""
+    """The path, as the place sees it, of the folder with the agent's home and settings."""
+    budget_usd: float | None = None
+    """What its calls may cost, by list prices."""
+    budget_group: str | None = None
+    """Runs of one group share the budget: what they cost together counts."""
 
     @property
     def is_live(self) -> bool:
@@ -41,8 +59,22 @@ class Registration:
         return time.time() < self.until
 
 
-def register(home: Path, run_id: str, *, api: str, workspace: str, until: float) -> Registration:
+def register(
+    home: Path,
+    run_id: str,
+    *,
+    api: str,
+    workspace: str,
+    until: float,
+    variable: str = "ANTHROPIC_API_KEY",
+    run_folder: str = "",
+    budget_usd: float | None = None,
+    budget_group: str | None = None,
+    hosts: Sequence[str] = (),
+) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
+
+    The key is of the same kind as the credential that it stands for: `variable` says which.
 
     Call it before `process.ensure`: a gateway ends itself when no run is registered.
 
@@ -56,8 +88,19 @@ def register(home: Path, run_id: str, *, api: str, workspace: str, until: float)
     if not re.fullmatch(_RUN_ID, run_id):
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
-    key = f"sk-ant-api03-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
-    registration = Registration(run_id, api, workspace, until, key)
+    key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
+    registration = Registration(
+        run_id=run_id,
+        api=api,
+        workspace=workspace,
+        until=until,
+        key=key,
+        variable=variable,
+        run_folder=run_folder,
+        budget_usd=budget_usd,
+        budget_group=budget_group,
+        hosts=tuple(hosts),
+    )
     for folder in (home, home / "runs", home / "runs" / run_id):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / FILE, {"version": VERSION, **asdict(registration)})
@@ -96,7 +139,7 @@ def split_api(api: str) -> tuple[str, str]:
         The gateway can't answer from such a source.
     """
     kind, _, rest = api.partition(":")
-    if kind != "script" or not rest:
+    if (kind == "live") == bool(rest) or kind not in ("live", "script", "record", "replay"):
         raise SpecError(f"the gateway can't answer api='{api}'; use 'script:NAME' or 'script:FILE.yaml'")
     return kind, rest
 
@@ -114,9 +157,13 @@ def read_file(path: Path) -> Registration | None:
         return None
     fields = {name: data.get(name) for name in ("run_id", "api", "workspace", "key")}
     until = data.get("until")
-    if not all(isinstance(value, str) for value in fields.values()) or not isinstance(until, int | float):
+    hosts = data.get("hosts", [])
+    texts = [*fields.values(), *hosts] if isinstance(hosts, list) else [None]
+    if not all(isinstance(value, str) for value in texts) or not isinstance(until, int | float):
         return None
-    return Registration(until=float(until), **{name: str(value) for name, value in fields.items()})
+    known: dict[str, Any] = {**fields, "hosts": tuple(hosts)}
+    known |= {name: data[name] for name, kind in _LATER.items() if isinstance(data.get(name), kind)}
+    return Registration(until=float(until), **known)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -148,11 +195,25 @@ def write_private(path: Path, data: dict[str, Any]) -> None:
         raise GatewayError(f"can't write {path}: {error.strerror}; free space or set CCNB_HOME") from None
 
 
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
+    """Add one JSON line to a private file.
+
+    One write of one line to a file opened for appending: two gateways' lines never mix.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(fd, json.dumps(value).encode() + b"\n")
+    finally:
+        os.close(fd)
+
+
 def _checked(api: str) -> str:
     """Read the source once, so that mistakes show before the run, and make its path absolute."""
     # Imported here: reading YAML costs more than the rest of this module, and only this call needs it.
     from ccnb.gateway.script import is_shipped_name, load_script
 
-    _, name = split_api(api)
+    kind, name = split_api(api)
+    if kind != "script":
+        return api
     load_script(name)
     return api if is_shipped_name(name) else f"script:{Path(name).expanduser().absolute()}"

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ import uvicorn
 from ccnb.errors import GatewayError
 from ccnb.gateway import registration
 from ccnb.gateway.app import create_app
+from ccnb.gateway.egress import Egress
+from ccnb.gateway.forward import Vault
 from ccnb.gateway.process import Rendezvous, answers, locked, meeting, try_lock
 from ccnb.gateway.registration import read_json, write_private
+from ccnb.gateway.upstream import Pass, Upstream
+from ccnb.redact import Secret
 
 IDLE_S = 30.0
 """Seconds without any live registration after which the gateway ends itself."""
@@ -66,7 +70,9 @@ class Gateway:
     def __init__(self, files: Rendezvous, idle_s: float) -> None:
         self._files = files
         self._idle_s = idle_s
-        self._app = create_app(files.home)
+        self._vault = Vault()
+        self._app = create_app(files.home, self._vault)
+        self._egress = Egress(files.home)
         self._servers: list[_Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._ports: dict[str, int] = {}
@@ -81,6 +87,7 @@ class Gateway:
             loop.add_signal_handler(number, self._ending.set)
         await self._serve_on(_bind_unix(self._files.socket, self._files.folder, 0o666))
         self._inode = self._files.socket.stat().st_ino
+        egress = await self._egress.start(_bind_unix(self._files.egress, self._files.folder, 0o666))
         control = await asyncio.start_unix_server(
             self._control, sock=_bind_unix(self._files.control, self._files.folder, 0o600)
         )
@@ -92,16 +99,19 @@ class Gateway:
         idle = asyncio.create_task(self._end_when_idle())
         await self._ending.wait()
         idle.cancel()
-        await self._shut(control)
+        await self._shut(control, egress)
 
-    async def _shut(self, control: asyncio.Server) -> None:
+    async def _shut(self, *helpers: asyncio.Server) -> None:
         # By name first: from here on a client finds no gateway and starts the next one.
         if self._owns_socket():
             self._files.socket.unlink()
+            self._files.egress.unlink(missing_ok=True)
             self._files.control.unlink(missing_ok=True)
-        control.close()
+        for helper in helpers:
+            helper.close()
         for server in self._servers:
             server.should_exit = True
+        await self._egress.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_on(self, listener: socket.socket) -> None:
@@ -130,6 +140,7 @@ class Gateway:
         last_needed = time.monotonic()
         while True:
             await asyncio.sleep(pause_s)
+            self._forget_credentials()
             if self._is_needed():
                 last_needed = time.monotonic()
             elif not self._files.home.exists():
@@ -171,6 +182,7 @@ class Gateway:
                 if self._is_needed():
                     aside.rename(self._files.socket)
                     return False
+                self._files.egress.unlink(missing_ok=True)
                 self._files.control.unlink(missing_ok=True)
                 aside.unlink()
                 self._files.state.unlink(missing_ok=True)
@@ -191,14 +203,36 @@ class Gateway:
         except ValueError:
             return {"error": "the question is not JSON"}
         match question:
-            case {"do": "pid"}:
-                return {"pid": os.getpid()}
             case {"do": "announce"}:
                 self._write_state()
                 return {"pid": os.getpid()}
             case {"do": "listen", "host": str(host)}:
                 return await self._listen(host)
+            case {"do": "knows", "run_id": str(run_id)}:
+                return {"knows": self._vault.get(run_id) is not None}
+            case {"do": "credential", "run_id": str(run_id)}:
+                return self._take_credential(run_id, question)
         return {"error": "unknown question"}
+
+    def _take_credential(self, run_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        known = registration.read(self._files.home, run_id)
+        if known is None or not known.is_live:
+            return {"error": f"run {run_id} is not registered; it may be over"}
+        if given["variable"] != known.variable:
+            return {
+                "error": f"run {run_id} began with a credential of {known.variable}, not of "
+                f"{given['variable']}; set the first and attach again"
+            }
+        upstream = Upstream.from_dict(given["upstream"])
+        self._vault.give(run_id, Pass(known.variable, Secret(given["value"]), upstream))
+        return {}
+
+    def _forget_credentials(self) -> None:
+        """Forget the credentials of runs that have ended."""
+        for run_id in self._vault.run_ids():
+            known = registration.read(self._files.home, run_id)
+            if known is None or not known.is_live:
+                self._vault.forget(run_id)
 
     async def _listen(self, host: str) -> dict[str, Any]:
         if host not in self._ports:

@@ -1,4 +1,4 @@
-"""Sources: what answers an agent's call. Here the script; others take the same shape."""
+"""Sources: what answers an agent's call. Here their shape, and the script; others are `forward`, `replay`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
 from ccnb.gateway import messages
 from ccnb.gateway.messages import Answer, Block, Text, Thinking, ToolUse, Usage, rough_tokens
-from ccnb.gateway.registration import split_api
-from ccnb.gateway.script import Script, Turn, load_script
+from ccnb.gateway.script import Script, Turn
 
 _ENDED = "The script has ended: it has no more turns."
 _ASIDE = "Done."
@@ -25,13 +24,21 @@ class StreamCutError(Exception):
     """The answer breaks off here: the connection is to be closed without an end."""
 
 
-@dataclass
-class Facts:
-    """What is known of a call's answer; a source that reads a stream fills it in as bytes go by."""
+@dataclass(frozen=True)
+class Call:
+    """What an agent asks."""
 
-    turn: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    body: Mapping[str, Any]
+    raw: bytes = b""
+    """The body as it came."""
+    target: str = "/v1/messages"
+    """Path and query."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the model is asked; else its tokens are only counted, which costs nothing."""
+        return "/count_tokens" not in self.target
 
 
 @dataclass
@@ -40,30 +47,19 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    body: AsyncIterator[bytes]
-    facts: Facts = field(default_factory=Facts)
+    body: AsyncGenerator[bytes, None]
+    turn: int | None = None
+    """The script's turn."""
+    refused: str | None = None
+    """Why the gateway itself refuses, in a word."""
 
 
 class Source(Protocol):
     """Answers the calls of one run."""
 
-    async def answer(self, body: Mapping[str, Any]) -> Reply:
-        """Answer one Messages request, given its parsed body."""
+    async def answer(self, call: Call) -> Reply:
+        """Answer one Messages request."""
         ...
-
-
-def open_source(api: str, run_id: str, workspace: str) -> Source:
-    """Open the source that an `api` names.
-
-    Raises
-    ------
-    SpecError
-        There is no such source.
-    ScriptError
-        Its script can't be read.
-    """
-    _, name = split_api(api)
-    return ScriptSource(load_script(name), run_id, workspace)
 
 
 def has_tools(body: Mapping[str, Any]) -> bool:
@@ -109,8 +105,11 @@ class ScriptSource:
         self._workspace = workspace
         self._failures: Counter[tuple[str, int]] = Counter()
 
-    async def answer(self, body: Mapping[str, Any]) -> Reply:
+    async def answer(self, call: Call) -> Reply:
         """Answer with the turn that the conversation has come to."""
+        body = call.body
+        if not call.is_message:
+            return count_reply(body)
         if not has_tools(body):
             return self._reply(body, Turn(say=_ASIDE), None)
         number = turn_of(body["messages"], self._script.turns)
@@ -133,15 +132,14 @@ class ScriptSource:
 
     def _reply(self, body: Mapping[str, Any], turn: Turn, number: int | None, *, cut: bool = False) -> Reply:
         answer = self._message(body, turn, number, cut)
-        facts = Facts(number, answer.usage.input_tokens, answer.usage.output_tokens)
         headers = {"request-id": new_request_id()}
         if body.get("stream") is True:
             chunks = list(messages.to_sse(answer))
             if cut:
                 chunks = _broken_off(chunks)
-            return Reply(200, {**messages.SSE_HEADERS, **headers}, _paced(chunks, turn, cut), facts)
+            return Reply(200, {**messages.SSE_HEADERS, **headers}, _paced(chunks, turn, cut), number)
         whole = messages.to_json(answer)
-        return Reply(200, {**messages.JSON_HEADERS, **headers}, _paced([whole], turn, False), facts)
+        return Reply(200, {**messages.JSON_HEADERS, **headers}, _paced([whole], turn, False), number)
 
     def _message(self, body: Mapping[str, Any], turn: Turn, number: int | None, cut: bool) -> Answer:
         blocks = tuple(self._blocks(turn, number))
@@ -186,18 +184,31 @@ def new_request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def error_reply(status: int, message: str, *, retry_after_s: float | None = None, wait_s: float = 0) -> Reply:
+def error_reply(
+    status: int,
+    message: str,
+    *,
+    retry_after_s: float | None = None,
+    wait_s: float = 0,
+    refused: str | None = None,
+) -> Reply:
     """Return an error in the API's own shape."""
     request_id = new_request_id()
     chunks = [messages.error_body(status, message, request_id)]
     headers = messages.error_headers(request_id, retry_after_s)
-    return Reply(status, headers, _paced(chunks, Turn(wait_s=wait_s), False))
+    return Reply(status, headers, _paced(chunks, Turn(wait_s=wait_s), False), refused=refused)
+
+
+def count_reply(body: Mapping[str, Any]) -> Reply:
+    """Return an estimate for a call that only wants its tokens counted."""
+    content = json.dumps({"input_tokens": rough_tokens(conversation_text(body))}).encode()
+    return Reply(200, messages.JSON_HEADERS, _paced([content], Turn(), False))
 
 
 def _error(turn: Turn, status: int, number: int) -> Reply:
     text = f"the script answers {status} here"
     reply = error_reply(status, text, retry_after_s=turn.retry_after_s, wait_s=turn.wait_s)
-    reply.facts.turn = number
+    reply.turn = number
     return reply
 
 
@@ -213,7 +224,7 @@ def _broken_off(chunks: list[bytes]) -> list[bytes]:
     return chunks[: (start + end) // 2 + 1]
 
 
-async def _paced(chunks: Iterable[bytes], turn: Turn, cut: bool) -> AsyncIterator[bytes]:
+async def _paced(chunks: Iterable[bytes], turn: Turn, cut: bool) -> AsyncGenerator[bytes, None]:
     await asyncio.sleep(turn.wait_s)
     for index, chunk in enumerate(chunks):
         if index and turn.pace_s:

@@ -64,7 +64,8 @@ def version() -> str:
 def argv(plan: Plan) -> list[str]:
     """Return the command of a run behind the wall. Its environment is not in it: that is inherited."""
     layout = plan.layout
-    network = plan.spec.network != "none" and plan.api_folder is None
+    # This machine's network is open to a process or closed, all of it; a script has no use for it.
+    network = plan.spec.network == "open" and plan.spec.api_source != "script"
     command = ["bwrap", *_namespaces(network=network), *_system()]
     command += ["--bind", str(plan.folder.inside), layout.inside]
     command += ["--bind", str(plan.workspace), layout.workspace]

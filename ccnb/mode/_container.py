@@ -309,7 +309,7 @@ def _host_config(engine: Engine, plan: Plan) -> dict[str, Any]:
         ulimits.append(bound("nproc", _PROCESSES_ULIMIT))
     host: dict[str, Any] = {
         "mounts": _mounts(plan),
-        "network_mode": "none" if spec.network == "none" else "bridge",
+        "network_mode": "bridge" if spec.network == "open" else "none",
         "cap_drop": ["ALL"],
         # Relabelling would change the caller's own files, so on SELinux hosts the label goes off.
         "security_opt": ["no-new-privileges"] + (["label=disable"] if engine.selinux else []),

@@ -17,7 +17,7 @@ from ccnb.spec import RunSpec
 UID = 1000
 """The agent's user: `node` in the project's image."""
 USUAL = prices.Guest("shared", 2, 2048)
-_CREDENTIALS = frozenset({"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"})
+_CREDENTIALS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"})
 _FILES_LIMIT_S = 1800
 """How long a machine waits for its files before it ends itself."""
 
@@ -67,8 +67,9 @@ def guest(spec: RunSpec) -> prices.Guest:
 def divided(plan: Plan) -> tuple[dict[str, Secret], dict[str, str]]:
     """Return the secrets of a run's environment, and the rest of it."""
     names = {name for name, value in plan.spec.env.items() if isinstance(value, Secret)} | _CREDENTIALS
-    secret = {name: Secret(value) for name, value in plan.env.items() if name in names}
-    return secret, {name: value for name, value in plan.env.items() if name not in names}
+    # A credential that is not to be used there is set to nothing.
+    secret = {name: Secret(value) for name, value in plan.env.items() if name in names and value}
+    return secret, {name: value for name, value in plan.env.items() if name not in secret}
 
 
 def config(

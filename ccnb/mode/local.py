@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from ccnb import claude
+from ccnb import claude, network
 from ccnb.errors import CcnbError, ModeUnavailableError, StartError
 from ccnb.mode import _bubblewrap, _files
 from ccnb.mode.base import Exit, Image, Layout, Place, PlaceState, Plan, Readiness, Say
@@ -70,15 +70,15 @@ class LocalMode:
             raise ModeUnavailableError(f"{_NO_PROGRAM}; {_INSTALL}")
         wall = await asyncio.to_thread(_bubblewrap.fault)
         isolated = wall is None and spec.isolation != "none"
-        if not isolated and spec.api_source == "live" and spec.isolation != "none":
+        if not isolated and spec.api_source in ("live", "record") and spec.isolation != "none":
             raise ModeUnavailableError(
                 f"mode local has no wall here ({wall}), so a real model isn't let loose; "
                 "use docker or podman, or say isolation='none' to run it in a plain process"
             )
-        if not isolated and spec.network == "none":
+        if not isolated and spec.network != "open":
             raise ModeUnavailableError(
-                f"network 'none' can't be held for a plain process ({wall or 'isolation is none'}); "
-                "use docker or podman"
+                f"network {network.shown(spec.network)} can't be held for a plain process "
+                f"({wall or 'isolation is none'}); use docker or podman"
             )
         ignored = [name for name in ("memory_mb", "cpus") if getattr(spec, name) is not None]
         return Image(

@@ -3,6 +3,7 @@
 from ccnb.render.events import event_lines, retry_text, tool_summary
 from ccnb.render.grid import Cell, Grid
 from ccnb.render.machine import doctor_table, facts_table, readiness_table
+from ccnb.render.network import network_table
 from ccnb.render.runs import (
     ListedRun,
     comparison,
@@ -16,6 +17,7 @@ from ccnb.render.runs import (
     verdict,
 )
 from ccnb.render.text import count, duration, harmless, money, one_line, size
+from ccnb.render.token import token_table
 
 __all__ = [
     "Cell",
@@ -31,6 +33,7 @@ __all__ = [
     "files_table",
     "harmless",
     "money",
+    "network_table",
     "one_line",
     "phase_bar",
     "readiness_table",
@@ -40,6 +43,7 @@ __all__ = [
     "status_line",
     "summary",
     "timing_text",
+    "token_table",
     "tool_summary",
     "verdict",
 ]

@@ -1,9 +1,10 @@
-"""A table as a value: headings and cells, of which a terminal's table is made (and later HTML)."""
+"""A table as a value: headings and cells, of which a terminal's table and a notebook's are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from rich import box
 from rich.cells import cell_len
@@ -17,6 +18,9 @@ _GAP = 2
 """Between two columns."""
 _LEAST = 10
 """The least width of a column that is cut."""
+
+
+_ALIGNED = {False: ' style="text-align: left"', True: ' style="text-align: right"'}
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,21 @@ class Grid:
             table.add_row(*(row[c] for c in shown))
         yield table
 
+    def _repr_html_(self) -> str:
+        """Return it as an HTML table, in which no text is markup."""
+        head = "".join(f"<th>{_html(heading)}</th>" for heading in self.headings)
+        rows = [
+            "".join(
+                f"<td{_ALIGNED[c in self.right]}>{_html(_text(cell).plain)}</td>"
+                for c, cell in enumerate(row)
+            )
+            for row in self.rows
+        ]
+        parts = [f"<caption>{_html(self.title)}</caption>" if self.title else ""]
+        parts += [f"<thead><tr>{head}</tr></thead>" if any(self.headings) else ""]
+        parts += ["<tbody>", *(f"<tr>{row}</tr>" for row in rows), "</tbody>"]
+        return f"<table>{''.join(parts)}</table>"
+
     def _shown(self, widths: Sequence[int], room: int) -> list[int]:
         """Return the columns for which there is room."""
         shown = list(range(len(widths)))
@@ -83,6 +102,10 @@ class Grid:
             if needed > room:
                 shown.remove(column)
         return shown
+
+
+def _html(text: str) -> str:
+    return escape(harmless(text)).replace("\n", "<br>")
 
 
 def _widest(text: Text) -> int:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from rich.text import Text
 
 from ccnb.render.grid import Cell, Grid
+from ccnb.render.network import network_text
 from ccnb.render.text import count, duration, money, one_line, size
 from ccnb.results import PHASES, CheckResult, FileChange, RunRecord, Timings
 
@@ -66,13 +67,13 @@ def summary(record: RunRecord, *, kept_in: str, answer: bool = True) -> Grid:
     Parameters
     ----------
     kept_in
-        The folder in which the run is kept.
+        The folder in which the run is kept; empty where that is not to be seen.
     answer
         Whether the agent's last words are among them.
     """
     rows: list[tuple[str, str | Cell]] = [
         ("run", f"{record.run_id}  {record.mode}"),
-        ("outcome", Cell(verdict(record).plain, _style(record))),
+        ("outcome", Cell(verdict(record).plain, verdict_style(record))),
     ]
     rows += [("error", Cell(str(record.error), "red"))] if record.error else []
     rows += [("check", _check(record.check))] if record.check and not record.check.passed else []
@@ -80,11 +81,12 @@ def summary(record: RunRecord, *, kept_in: str, answer: bool = True) -> Grid:
     rows += [
         ("files", file_list(record.files) or "none changed"),
         ("time", timing_text(record.timings)),
-        ("model", _model_text(record)),
+        ("model", model_text(record)),
     ]
+    rows += [("network", network_text(record.network_use))] if record.network_use else []
     rows += [("denied", Cell(", ".join(record.denials), "yellow"))] if record.denials else []
     rows += [("warning", Cell(text, "yellow")) for text in record.warnings]
-    rows.append(("kept in", kept_in))
+    rows += [("kept in", kept_in)] if kept_in else []
     return Grid(("", ""), [(_label(name), value) for name, value in rows], whole=frozenset({0}))
 
 
@@ -206,7 +208,8 @@ def _check_word(check: CheckResult | None) -> Cell:
     return Cell("passed", "green") if check.passed else Cell("failed", "red")
 
 
-def _model_text(record: RunRecord) -> str:
+def model_text(record: RunRecord) -> str:
+    """Return the model, its turns and tokens and their cost, on one line."""
     usage = record.usage
     model = record.conditions.get("model") or record.spec.model or "model unknown"
     counted = f"{count(usage.total_tokens - usage.output_tokens)} tokens in, {count(usage.output_tokens)} out"
@@ -230,7 +233,8 @@ def _phase(name: str) -> str:
     return name.removesuffix("_s").replace("_", " ")
 
 
-def _style(record: RunRecord) -> str:
+def verdict_style(record: RunRecord) -> str:
+    """Return the colour of a verdict."""
     passed = record.check is None or record.check.passed
     return _STYLES.get(record.outcome, "red") if passed else "red"
 

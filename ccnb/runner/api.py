@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +13,23 @@ from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, SpecError
+from ccnb.errors import (
+    CcnbError,
+    ModeUnavailableError,
+    RunBusyError,
+    SpecError,
+    WithoutInnerFrames,
+    did_you_mean,
+)
 from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.conversation import continued
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
+from ccnb.runner.lists import ModeList, RunList
 from ccnb.spec import RunSpec, git_url
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
@@ -29,7 +38,11 @@ Say = Callable[[str], None]
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LOOK_S = 0.1
 
+CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+"""By what runs are chosen from the store."""
 
+
+@WithoutInnerFrames()
 def run(
     prompt: str,
     *,
@@ -49,7 +62,8 @@ def run(
     on_event
         Called with each event as it comes, on ccnb's own thread.
     on_progress
-        Called with a line about what takes its time before the agent starts (an image being built).
+        Called with a line about what takes its time before the agent starts (an image being built), and
+        with what should be known of the run beforehand (a token that may expire during it).
     reuse
         Give a finished, successful run of the same spec on the same files, if there is one. A script is the
         same by what it says; an image and a secret are by their names.
@@ -79,7 +93,8 @@ async def arun(
     making = asyncio.to_thread(
         start, prompt, on_event=on_event, on_progress=on_progress, reuse=reuse, **options
     )
-    handle = await making
+    with WithoutInnerFrames():
+        handle = await making
     try:
         return await handle
     except asyncio.CancelledError:
@@ -88,6 +103,7 @@ async def arun(
         raise
 
 
+@WithoutInnerFrames()
 def start(
     prompt: str,
     *,
@@ -105,20 +121,23 @@ def start(
     ModeUnavailableError
     """
     begun_at = time.time()
-    spec = RunSpec.make(prompt, options)
+    store = Store()
+    spec = continued(RunSpec.make(prompt, options), store)
     workspaces.check(spec.workspace)
-    models.check(spec)
+    spec = models.settle(spec)
+    warnings = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     modes.get(spec.mode)
-    store = Store()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
+    for warning in warnings:
+        (on_progress or _unheard)(warning)
     handle = Run(new_id(), store)
     _loop.ready()
     try:
         with _loop.uninterrupted():
-            _write_down(handle.run_id, spec, store, begun_at)
+            _write_down(handle.run_id, spec, store, Progress(marks={"begin": begun_at}, warnings=warnings))
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:
         if handle._future is None:
@@ -131,6 +150,7 @@ def start(
     return handle
 
 
+@WithoutInnerFrames()
 def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | None = None) -> Run:
     """Return the live handle of a run that this or another process started.
 
@@ -150,7 +170,7 @@ def attach(run_id: str, *, on_event: OnEvent | None = None, on_progress: Say | N
     return handle
 
 
-def runs(**where: Any) -> list[RunRow]:
+def runs(**where: Any) -> RunList:
     """Return the runs in the store, the latest first.
 
     Parameters
@@ -158,21 +178,31 @@ def runs(**where: Any) -> list[RunRow]:
     **where
         `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
     """
-    known = ("state", "mode", "outcome", "fingerprint", "before", "limit")
+    check_choice(where)
+    return RunList(Store().runs(**where))
+
+
+def check_choice(where: Iterable[str]) -> None:
+    """See that runs can be chosen by what some filters are named.
+
+    Raises
+    ------
+    SpecError
+    """
     for name in where:
-        if name not in known:
-            raise SpecError(f"runs can't be chosen by {name!r}; known are {', '.join(known)}")
-    return Store().runs(**where)
+        if name not in CHOICES:
+            near = did_you_mean(name, CHOICES) or f"; known are {', '.join(CHOICES)}"
+            raise SpecError(f"runs can't be chosen by {name!r}{near}")
 
 
-def readiness() -> list[Readiness]:
+def readiness() -> ModeList:
     """Return every mode's readiness, the strongest isolation first."""
 
     async def probe_all() -> list[Readiness]:
         return list(await asyncio.gather(*map(modes.probe, modes.names())))
 
     found = _loop.submit(probe_all()).result()
-    return sorted(found, key=lambda r: (-r.rank, r.mode))
+    return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
 
 
 def strongest() -> str:
@@ -203,16 +233,20 @@ def result_of(row: RunRow) -> RunResult:
     return RunResult.of(row.record, row.folder.path.parent.parent)
 
 
-def _write_down(run_id: str, spec: RunSpec, store: Store, begun_at: float) -> None:
+def _unheard(line: str) -> None:
+    """Take a line that nobody asked for."""
+
+
+def _write_down(run_id: str, spec: RunSpec, store: Store, progress: Progress) -> None:
     folder = store.folder(run_id)
     folder.make()
     secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
     folder.write_private("secrets", secret)
-    store.add_run(run_id, spec, Progress(marks={"begin": begun_at}))
+    store.add_run(run_id, spec, progress)
 
 
 def _follow(handle: Run, store: Store, on_event: OnEvent | None, say: Say | None) -> None:
-    handle._future = _loop.submit(_drive(handle, store, on_event, say or (lambda _: None)))
+    handle._future = _loop.submit(_drive(handle, store, on_event, say or _unheard))
     # Who iterates over the run looks once more when it is over, not before.
     handle._future.add_done_callback(lambda _: handle._notify())
 
@@ -250,7 +284,10 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
 
 
 def _same(spec: RunSpec, store: Store) -> RunRow | None:
-    """Return the latest successful run of the same spec that began on the same files."""
+    """Return the latest successful run of the same spec that began on the same files.
+
+    Where it goes on with an earlier run, that run is what it began on.
+    """
     if spec.workspace is not None and git_url(spec.workspace):
         # What a branch has may have changed.
         return None
@@ -260,7 +297,8 @@ def _same(spec: RunSpec, store: Store) -> RunRow | None:
             continue
         if row.progress.conditions.get("api_digest") != digest:
             continue
-        if spec.workspace is None or row.progress.baseline == _baseline(spec.workspace, store):
+        own = spec.workspace is None or spec.continues is not None
+        if own or row.progress.baseline == _baseline(str(spec.workspace), store):
             return row
     return None
 

@@ -21,24 +21,25 @@ from ccnb.errors import (
     StartError,
     StoreError,
 )
-from ccnb.gateway import registration
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
 from ccnb.results import ErrorInfo, Event, RunRecord
+from ccnb.runner import calls
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.conversation import carry_over, wait_for_removal
 from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
 from ccnb.runner.planted import watched_state
 from ccnb.runner.record import Recorder, tail
 from ccnb.runner.steps import Step, Steps
-from ccnb.runner.timeline import timings
 from ccnb.store import Store
 
 T = TypeVar("T")
 
+_SERVE_EVERY_S = 3.0
 _REMOVAL_PAUSES_S = (0.3, 1.0)
 _ALL_STEPS = 65_536
 """Bytes that hold all that a supervisor notes."""
@@ -64,6 +65,7 @@ class Execution:
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._hidden = self._folder.read_private("secrets") or {}
+        self._recorder.redactor = Redactor(self._hidden.values())
         self._looking = row.progress.attempted
         """Whether an earlier process may have made a place that has not been found yet."""
         self._last_step = "check" if self._spec.check else "agent"
@@ -168,6 +170,7 @@ class Execution:
 
     async def _make_place(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""
+        await wait_for_removal(self._spec, self._store)
         make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
         await _whole(asyncio.to_thread(make))
         image = await self._mode.prepare(self._spec, self._say)
@@ -178,7 +181,7 @@ class Execution:
         plan = await _whole(asyncio.to_thread(self._plan, image))
         self._progress.attempted = True
         self._save("starting")
-        serving = asyncio.to_thread(models.serve, self._spec, self._store)
+        serving = asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         creating = asyncio.ensure_future(self._create(plan))
         await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
         place = creating.result()
@@ -219,9 +222,10 @@ class Execution:
             archive=self._progress.archive,
             lifetime_s=plans.lifetime_s(spec),
         )
-        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()}
+        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
         plans.lay_out(self._folder, spec, self._workspace)
+        carry_over(self._folder, spec)
         return plans.make_plan(
             run_id=run_id,
             store=self._store,
@@ -248,11 +252,27 @@ class Execution:
     # While it runs
 
     async def _follow(self, place: Place) -> RunResult:
-        # One who attaches may find the gateway gone with a machine's restart.
+        # One who attaches may find the gateway gone with a machine's restart; and it may die at any time.
+        await self._serve()
+        serving = asyncio.create_task(self._keep_serving())
         try:
-            await asyncio.to_thread(models.serve, self._spec, self._store)
+            return await self._follow_to_its_end(place)
+        finally:
+            serving.cancel()
+
+    async def _keep_serving(self) -> None:
+        """See now and then that the gateway is there: the agent asks again for a few minutes."""
+        while models.needs_gateway(self._spec):
+            await asyncio.sleep(_SERVE_EVERY_S)
+            await self._serve()
+
+    async def _serve(self) -> None:
+        try:
+            await asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
         except CcnbError as failure:
             self._recorder.warn(f"the gateway doesn't serve: {failure}")
+
+    async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
         make = partial(
             Follower,
@@ -284,6 +304,11 @@ class Execution:
             The engine has mounted folders of the same names from another machine.
         StartError
         """
+        if "relay" in follower.steps and "started" not in follower.steps:
+            raise StartError(
+                "neither the claude program nor node could start the relay to the egress proxy in this image "
+                f"({self._recorder.last_line('relay.err')}); use an image with node, or network='open'"
+            )
         workspace = follower.steps.done.get("workspace")
         if workspace is not None and workspace.reason == "readonly":
             raise StartError(f"the agent can't write in {self._workspace}; change its permissions")
@@ -320,27 +345,28 @@ class Execution:
         except CcnbError as failure:
             self._recorder.warn(f"the files could not be brought back: {failure}")
         files = await asyncio.to_thread(self._recorder.look_at_files, follower)
+        self._recorder.calls = await asyncio.to_thread(calls.read, self._folder)
         ending = self._recorder.ending(follower)
         outcome, error = judge(follower.tally, ending)
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
-            _loop.leave_behind(self._clean_up(place, record, follower))
+            _loop.leave_behind(self._clean_up(place, record))
         return result
 
     def _keep(self, record: RunRecord) -> RunResult:
-        self._store.finish(record, self._progress)
-        registration.unregister(self._store.home, record.run_id)
+        self._store.finish(record, self._progress, calls.read(self._folder))
+        models.close_access(self._spec, record.run_id, self._store)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
         return RunResult.of(record, self._store.home)
 
-    async def _clean_up(self, place: Place, record: RunRecord, follower: Follower) -> None:
+    async def _clean_up(self, place: Place, record: RunRecord) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
         await self._remove(place)
         record = replace(record, warnings=tuple(self._progress.warnings))
-        took = timings(self._progress.marks, follower.tally, cleanup_s=time.monotonic() - begun)
+        took = replace(record.timings, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
 
     async def _remove(self, place: Place) -> None:
@@ -359,10 +385,11 @@ class Execution:
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""
-        with suppress(CcnbError):
+        # Whatever else fails now is not what the caller should hear of.
+        with suppress(Exception):
             place = await self._find_place()
             if place is not None:
-                with suppress(CcnbError):
+                with suppress(Exception):
                     await self._mode.files_out(place, self._folder, self._workspace)
                 await self._remove(place)
         with suppress(OSError):

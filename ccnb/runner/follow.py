@@ -13,6 +13,7 @@ from ccnb.errors import CcnbError, OutOfReachError, StartError
 from ccnb.mode.base import Mode, Place, PlaceState
 from ccnb.redact import Redactor
 from ccnb.results import Event
+from ccnb.runner import calls
 from ccnb.runner.steps import Step, Steps
 from ccnb.store import Progress, RunFolder, Store
 from ccnb.stream import LineSplitter, Tally, parse
@@ -250,7 +251,11 @@ class Follower:
         if self.tally.retry_status in _LIMITED or "agent" in self.steps or "started" not in self.steps:
             return False
         # A tool may take its time in silence, and has a limit of its own.
-        return silent_s > self._stall_s * (2 if self.tally.open_tools else 1)
+        if silent_s <= self._stall_s * (2 if self.tally.open_tools else 1):
+            return False
+        # Agents have been seen to wait for a busy API without a word; the gateway knows better.
+        known = calls.read(self._folder)
+        return not known or known[-1]["status"] not in _LIMITED
 
     def _silent_s(self) -> float:
         return time.monotonic() - self._alive_at

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import math
 import subprocess
 import sys
@@ -13,12 +12,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from ccnb import _loop
-from ccnb.errors import AgentError, CcnbError
-from ccnb.results import Event, RunRecord
+from ccnb import _loop, render
+from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
+from ccnb.gateway import network_log
+from ccnb.render import html
+from ccnb.render.shown import Bundle, Patch, Shown, plain
+from ccnb.results import Connection, Event, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
@@ -27,7 +30,7 @@ _LOOK_COUNTS_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunResult(RunRecord):
+class RunResult(RunRecord, Shown):
     """A finished run: its record, and a hold on what lies in the store. Pickles without its events."""
 
     home: Path
@@ -55,22 +58,35 @@ class RunResult(RunRecord):
         return Events(Store(self.home), self.run_id)
 
     @property
-    def patch(self) -> str:
+    def patch(self) -> Patch:
         """Return what the run changed, as a patch; ignored files are not in it."""
-        file = self.folder.patch
         # Decoded, not read as text: that would take line ends for something to mend.
-        return file.read_bytes().decode(errors="replace") if file.exists() else ""
+        text, clean = (
+            file.read_bytes().decode(errors="replace") if file.exists() else ""
+            for file in (self.folder.patch, self.folder.clean_patch)
+        )
+        return Patch.of(text, clean or text)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Return the model calls as the gateway saw them; empty where it had no part."""
-        file = self.folder.path / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        """Return the model calls as the gateway measured them; empty where it had no part.
+
+        Of each `at` (when it began), `model`, `status`, `retries`, `first_byte_s`, `duration_s`, its tokens,
+        `cost_usd` (list prices; `None` for an unknown model), and how it ended.
+        """
+        return Store(self.home).calls(self.run_id)
 
     @property
-    def network(self) -> list[dict[str, Any]]:
-        """Return what the egress proxy allowed and refused; empty where none was asked for."""
-        return []
+    def network(self) -> tuple[Connection, ...]:
+        """Return what the egress proxy allowed and refused, in its order; empty where it had no part."""
+        return network_log.read(self.folder.path)
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id} {self.mode}: {render.verdict(self).plain}>"
+
+    def _bundle(self) -> Bundle:
+        text = plain(render.summary(self, kept_in=""))
+        return {"text/plain": text, "text/html": html.result(self)}
 
     def raise_for_error(self) -> RunResult:
         """Return the result itself if the run ended well.
@@ -126,6 +142,11 @@ class Run:
         """Return `preparing`, `starting`, `running`, `checking`, `collecting` or `done`."""
         return self._state
 
+    @cached_property
+    def mode(self) -> str:
+        """Return the mode that it runs in; never `auto`."""
+        return self._store.run(self.run_id).mode
+
     @property
     def health(self) -> str:
         """Return `ok`, `slow` (long silence) or `rate_limited`."""
@@ -136,6 +157,16 @@ class Run:
         """Return the events so far."""
         self._looked_at = time.monotonic()
         return Events(self._store, self.run_id)
+
+    def events_after(self, offset: int) -> Iterator[Event]:
+        """Yield the events so far that begin after a byte of the output."""
+        self._looked_at = time.monotonic()
+        return self._store.events(self.run_id, after=offset)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it has ended without a result: the infrastructure failed."""
+        return self.done and self._needed().exception() is not None
 
     @property
     def done(self) -> bool:
@@ -150,7 +181,7 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        with self._watched():
+        with WithoutInnerFrames(), self._watched():
             return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
@@ -186,7 +217,7 @@ class Run:
                 await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        with self._watched():
+        with WithoutInnerFrames(), self._watched():
             return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:

@@ -31,6 +31,8 @@ NEXT_ACTIONS = {
     "timeout": "raise timeout_s, or ask for less",
     "max_turns": "raise max_turns",
     "budget": "raise budget_usd",
+    "not_recorded": "record it anew with api='record:FILE', or ask for what was recorded",
+    "no_credential": "attach to a run where its credential can be found",
 }
 
 _KIND_BY_STATUS = {
@@ -62,6 +64,8 @@ class Ending:
     out_of_memory: bool = False
     detail: str = ""
     """What the engine says of a place that vanished."""
+    refused: str | None = None
+    """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, `no_credential`."""
 
 
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
@@ -129,7 +133,9 @@ def _with_result(  # noqa: PLR0911 - a return for each outcome
     if subtype == "error_max_budget_usd" or terminal == "budget_exhausted":
         return "budget", error("budget", message or "the agent used up its budget")
     if _refused_by_api(raw):
-        return "infrastructure", _api_error(tally, raw, message)
+        if ending.refused == "budget":
+            return "budget", error("budget", message)
+        return "infrastructure", _api_error(tally, ending, raw, message)
     if ending.reason in _STOPPED and (subtype != "success" or raw.get("is_error")):
         return _without_result(tally, ending)
     if subtype != "success" or raw.get("is_error"):
@@ -146,10 +152,10 @@ def _refused_by_api(raw: Any) -> bool:
     return bool(raw.get("is_error")) and raw.get("subtype") == "success" and "terminal_reason" not in raw
 
 
-def _api_error(tally: Tally, raw: Any, message: str) -> ErrorInfo:
+def _api_error(tally: Tally, ending: Ending, raw: Any, message: str) -> ErrorInfo:
     status = raw.get("api_error_status")
     status = status if isinstance(status, int) else None
-    kind = tally.api_error or _KIND_BY_STATUS.get(status or 0, "api_error")
+    kind = ending.refused or tally.api_error or _KIND_BY_STATUS.get(status or 0, "api_error")
     if status is None and "Not logged in" in message:
         kind = "not_logged_in"
     return error(kind, message or f"the API answered {status}", status)

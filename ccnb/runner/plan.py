@@ -8,17 +8,20 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from ccnb import claude
+from ccnb import claude, credentials
 from ccnb.mode.base import Image, Layout, Mode, Plan
 from ccnb.redact import Secret
-from ccnb.runner.model import Access, needs_gateway
+from ccnb.runner.model import Access, needs_credential
 from ccnb.runner.workspace import SENTINEL
 from ccnb.spec import RunSpec
 from ccnb.store import RunFolder, Store
 
 _SCRIPTED_TOOLS = ("Bash", "Edit", "Read", "Write")
 
-_WRITTEN_THERE = ("steps", "out", "err", "setup.out", "check.out", "reason", "stop", "enough", "heartbeat")
+_WRITTEN_THERE = (
+    *("steps", "out", "err", "setup.out", "check.out", "reason", "stop", "enough", "heartbeat"),
+    *("relay.ready", "relay.failed", "relay.err"),
+)
 
 _KEPT_FOR_US_S = 0
 """How long a place lingers after its end when all that it made lies on this machine already."""
@@ -40,6 +43,7 @@ def environment(spec: RunSpec, layout: Layout, access: Access) -> dict[str, str]
         "HOME": f"{layout.inside}/home",
         "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
         **claude.QUIET,
+        **credentials.IN_THE_PLACE,
         **access.env,
     }
     given = {**access.credential, **spec.env}
@@ -50,8 +54,8 @@ def agent_command(spec: RunSpec, image: Image) -> list[str]:
     """Return the agent's command. Permissions are skipped in an isolated place only, unless asked for."""
     if image.isolated or spec.permission_mode:
         return claude.argv(spec, spec.permission_mode or claude.BYPASS)
-    if needs_gateway(spec) and not spec.allowed_tools:
-        # What a script asks for is known before it runs.
+    if not needs_credential(spec) and not spec.allowed_tools:
+        # What a script or a cassette asks for is known before it runs.
         spec = replace(spec, allowed_tools=_SCRIPTED_TOOLS)
     return claude.argv(spec, "acceptEdits")
 
@@ -61,7 +65,8 @@ def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
     inside = folder.inside
     for name in ("home", "config"):
         (inside / name).mkdir(exist_ok=True, mode=0o700)
-    (inside / "supervisor.sh").write_bytes(files("ccnb").joinpath("data", "supervisor.sh").read_bytes())
+    for name in ("supervisor.sh", *(["relay.mjs"] if spec.hosts else [])):
+        (inside / name).write_bytes(files("ccnb").joinpath("data", name).read_bytes())
     for name in _WRITTEN_THERE:
         # Left by a try in a place that did not see these folders.
         (inside / name).unlink(missing_ok=True)

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ccnb.errors import CcnbError
+from ccnb.gateway import network_log
 from ccnb.redact import Redactor
-from ccnb.results import CheckResult, ErrorInfo, FileChange, RunRecord
+from ccnb.results import CheckResult, ErrorInfo, FileChange, NetworkUse, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
@@ -26,6 +28,8 @@ from ccnb.stream import Tally
 _SAID = 16_384
 """Bytes of the end of standard error and of the check's output that are kept in the record."""
 _MARGIN = 8_192
+_LARGEST_CLEAN = 32 << 20
+"""Bytes of a patch that is searched for secrets."""
 
 
 @dataclass
@@ -41,10 +45,14 @@ class Recorder:
     begun_at: float = field(default_factory=time.time)
     """When this process took the run up."""
     concurrency: int = 1
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """The model calls, once they are read."""
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
-        self.progress.warnings.append(self.redactor.text(text))
+        text = self.redactor.text(text)
+        if text not in self.progress.warnings:
+            self.progress.warnings.append(text)
 
     def ending(self, follower: Follower) -> Ending:
         """Return what the place says of the agent's end."""
@@ -65,6 +73,7 @@ class Recorder:
             setup_output=self._end_of("setup.out"),
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
+            refused=self.calls[-1].get("refused") if self.calls else None,
         )
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
@@ -79,7 +88,8 @@ class Recorder:
             changed = workspaces.changes(self.folder, self.workspace, baseline)
             listed = {file.path for file in changed}
             found = changed + [file for file in found if file.path not in listed]
-            workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
+            patch = workspaces.patch(self.folder, self.workspace, baseline, empty=not changed)
+            self._clean(patch)
         except (CcnbError, OSError) as error:
             self.warn(f"no patch could be made: {error}")
         risky = [file.path for file in found if file.runs_by_itself]
@@ -117,7 +127,7 @@ class Recorder:
             started_at=datetime.fromtimestamp(self.progress.marks["begin"], UTC),
             text=tally.text,
             usage=tally.final_usage,
-            timings=timings(self.progress.marks, tally),
+            timings=timings(self.progress.marks, tally, self.calls),
             files=tuple(replace(file, path=self.redactor.text(file.path)) for file in files),
             check=check,
             exit_code=ending.exit_code if ending else None,
@@ -125,6 +135,7 @@ class Recorder:
             session_id=tally.session_id,
             num_turns=int(raw.get("num_turns") or 0),
             total_cost_usd=float(raw.get("total_cost_usd") or 0.0),
+            network_use=self._network_use(),
             denials=tuple(tally.denials),
             warnings=tuple(self.progress.warnings),
             conditions=dict(self.progress.conditions),
@@ -136,6 +147,16 @@ class Recorder:
         if "machine_usd_per_hour" in conditions and "image" in marks:
             hours = (time.time() - marks["image"]) / 3600
             conditions["machine_usd"] = round(hours * float(conditions["machine_usd_per_hour"]), 6)
+
+    def _clean(self, patch: Path) -> None:
+        """Keep the patch without the run's secrets too, if it has any: it is shown so."""
+        if patch.stat().st_size > _LARGEST_CLEAN:
+            return
+        text = patch.read_bytes().decode(errors="replace")
+        clean = self.redactor.text(text)
+        if clean != text:
+            self.folder.clean_patch.write_text(clean, encoding="utf-8", errors="replace")
+            self.warn("the patch has a secret in it; look before you share it")
 
     def _end_marks(self, tally: Tally) -> None:
         """Set the last marks. Time in which nobody followed the run is no time of its own."""
@@ -154,6 +175,16 @@ class Recorder:
                 self.warn("the check did not come to an end")
             return None
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
+
+    def _network_use(self) -> NetworkUse | None:
+        if not self.spec.hosts:
+            return None
+        network_log.redact(self.folder.path, self.redactor)
+        return NetworkUse.of(network_log.read(self.folder.path))
+
+    def last_line(self, name: str) -> str:
+        """Return the last line of a file that was written in the place."""
+        return self._end_of(name).strip().rpartition("\n")[2] or "it said nothing"
 
     def _end_of(self, name: str) -> str:
         # The first bytes are read for the redactor alone: a cut must not leave it half a secret.

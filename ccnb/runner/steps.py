@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-NAMES = frozenset({"started", "workspace", "setup", "agent", "check", "finished"})
+NAMES = frozenset({"relay", "started", "workspace", "setup", "agent", "check", "finished"})
 """All that the supervisor notes."""
 
 

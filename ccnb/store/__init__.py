@@ -2,6 +2,6 @@
 
 from ccnb.store.database import Progress, RunRow, Store
 from ccnb.store.events import Events
-from ccnb.store.folders import FollowerLock, RunFolder, home
+from ccnb.store.folders import FollowerLock, RunFolder, folder_size, home
 
-__all__ = ["Events", "FollowerLock", "Progress", "RunFolder", "RunRow", "Store", "home"]
+__all__ = ["Events", "FollowerLock", "Progress", "RunFolder", "RunRow", "Store", "folder_size", "home"]

@@ -16,6 +16,7 @@ from typing import Any, Self
 from ccnb.errors import RunNotFoundError, StoreError
 from ccnb.results import Event, RunRecord
 from ccnb.spec import RunSpec
+from ccnb.store import calls as call_table
 from ccnb.store.folders import RunFolder, home
 from ccnb.store.schema import migrate
 
@@ -118,9 +119,10 @@ class Store:
             )
             db.execute("UPDATE runs SET offset = ?, digest = ? WHERE run = ?", (offset, digest, run))
 
-    def finish(self, record: RunRecord, progress: Progress) -> None:
-        """Write down the finished run."""
+    def finish(self, record: RunRecord, progress: Progress, calls: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write down the finished run with its model calls."""
         with self._transaction() as db:
+            call_table.put(db, _number(db, record.run_id), calls)
             db.execute(
                 "UPDATE runs SET state = 'done', outcome = ?, ended_at = ?, record = ?, progress = ?"
                 " WHERE run_id = ?",
@@ -168,16 +170,26 @@ class Store:
         limit: int = -1,
     ) -> list[RunRow]:
         """Return runs, the latest first. `before` is the creation's upper limit in unix seconds."""
-        wanted = {"state": state, "mode": mode, "outcome": outcome, "fingerprint": fingerprint}
-        terms = [f"{name} = ?" for name, value in wanted.items() if value is not None]
-        values: list[Any] = [value for value in wanted.values() if value is not None]
-        if before is not None:
-            terms.append("created_at < ?")
-            values.append(before)
-        if finished is not None:
-            terms.append(f"record IS {'NOT ' if finished else ''}NULL")
-        where = f"WHERE {' AND '.join(terms)}" if terms else ""
-        return self._rows(f"{where} ORDER BY created_at DESC, run DESC LIMIT ?", (*values, limit))
+        equal = {"state": state, "mode": mode, "outcome": outcome, "fingerprint": fingerprint}
+        where, values = _chosen(limit, before, finished, **equal)
+        return self._rows(where, values)
+
+    def select(
+        self,
+        columns: str,
+        *,
+        limit: int = -1,
+        before: float | None = None,
+        finished: bool | None = None,
+        **equal: Any,
+    ) -> list[tuple[Any, ...]]:
+        """Return some columns of the runs that `runs` would give; nothing is made of their JSON."""
+        where, values = _chosen(limit, before, finished, **equal)
+        return self._read(f"SELECT {columns} FROM runs {where}", values)  # noqa: S608 - no outside text
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that only reads."""
+        return self._read(sql, values)
 
     def remove(self, run_id: str) -> None:
         """Remove a run, its events and its folder."""
@@ -237,6 +249,10 @@ class Store:
             if len(rows) < size:
                 return
             after, skip, limit = rows[-1][0], 0, limit - size if limit > 0 else limit
+
+    def calls(self, run_id: str) -> list[dict[str, Any]]:
+        """Return a finished run's model calls."""
+        return [call_table.call(row) for row in self._read(call_table.QUERY, (run_id,))]
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -325,6 +341,19 @@ def _set_journal(db: sqlite3.Connection, mode: str) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(0.005)
+
+
+def _chosen(limit: int, before: float | None, finished: bool | None, **equal: Any) -> tuple[str, list[Any]]:
+    """Return the end of a query for runs, the latest first, and the values for its places."""
+    wanted = {name: value for name, value in equal.items() if value is not None}
+    terms, values = [f"{name} = ?" for name in wanted], [*wanted.values()]
+    if before is not None:
+        terms.append("created_at < ?")
+        values.append(before)
+    if finished is not None:
+        terms.append(f"record IS {'NOT ' if finished else ''}NULL")
+    where = f"WHERE {' AND '.join(terms)}" if terms else ""
+    return f"{where} ORDER BY created_at DESC, run DESC LIMIT ?", [*values, limit]
 
 
 def _number(db: sqlite3.Connection, run_id: str) -> int:

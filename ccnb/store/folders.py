@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "changes.patch"
 
     @property
+    def clean_patch(self) -> Path:
+        """Return the file that holds the patch without the run's secrets, where it had some."""
+        return self.path / "clean.patch"
+
+    @property
     def has_begun(self) -> bool:
         """Return whether a supervisor has written here."""
         return (self.inside / "steps").exists()
@@ -144,9 +149,24 @@ class RunFolder:
         """Remove such a file."""
         (self.path / name).unlink(missing_ok=True)
 
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of all files of the run."""
+        return folder_size(self.path)
+
     def remove(self) -> None:
         """Remove everything of the run."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below a folder; what vanishes meanwhile counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).lstat().st_size
+    return total
 
 
 class FollowerLock:

@@ -48,6 +48,28 @@ MIGRATIONS = (
     );
     CREATE INDEX places_left ON places (removed_at) WHERE removed_at IS NULL;
     """,
+    """
+    CREATE TABLE calls (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        call INTEGER NOT NULL,      -- in the order in which they ended
+        at REAL NOT NULL,           -- when it began
+        model TEXT,
+        status INTEGER,             -- HTTP; null when the agent left before there was one
+        stream INTEGER NOT NULL,
+        retries INTEGER NOT NULL,   -- how often in a row the same request had failed before
+        first_byte_s REAL,
+        duration_s REAL,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        cache_creation_input_tokens INTEGER,
+        cache_read_input_tokens INTEGER,
+        cost_usd REAL,              -- list prices; null for a model that has none here
+        turn INTEGER,               -- of a script
+        "end" TEXT NOT NULL,        -- complete, cut, or left (by the agent)
+        refused TEXT,               -- why the gateway itself refused
+        PRIMARY KEY (run, call)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

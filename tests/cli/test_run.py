@@ -168,3 +168,20 @@ def test_demo_with_no_mode_ready(cli, tmp_path):
     done = cli("demo", "-m", "docker", "--json", **dead)
     assert done.code == 3
     assert records(done.out)[0]["outcome"] == "infrastructure"
+
+
+@in_one_mode
+def test_a_list_of_hosts_and_what_came_of_it(cli, task, mode):
+    ask = "(curl -sS https://b.example/ || true) >&2"
+    lists = ("--network", "a.example,*.a.example:8443", "--network", "127.0.0.1:9")
+    done = cli(*task(mode, f"init; {ask}; result", "--json", *lists))
+    (record,) = records(done.out)
+    assert record["spec"]["network"] == ["127.0.0.1:9", "a.example", "*.a.example:8443"]
+    use = {"allowed": 0, "refused": 1, "refused_hosts": ["b.example:443"]}
+    assert record["network_use"] == use
+    shown = cli("show", record["run_id"], "--network").out
+    assert "b.example" in shown
+    assert "not listed" in shown
+    (connections,) = records(cli("show", record["run_id"], "--network", "--json").out)
+    assert [(c["host"], c["allowed"]) for c in connections] == [("b.example", False)]
+    assert "0 connections allowed, 1 refused: b.example:443" in cli("show", record["run_id"]).out

@@ -17,7 +17,7 @@ from ccnb.engine import connect
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
 from tests.conformance.test_modes import DEMO, wait_for
-from tests.conftest import AGENT_IMAGE, agent_image
+from tests.conftest import AGENT_IMAGE, agent_image, missing
 
 TESTER = 1234
 ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
@@ -185,6 +185,35 @@ def test_a_workspace_that_only_a_group_of_the_callers_can_enter_is_brought_there
         "uid.txt": TESTER,
         "d/x.txt": TESTER,
     }
+
+
+@needs_tester
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("mode", ["docker", "podman", "local"])
+def test_a_list_of_hosts_holds_for_an_ordinary_user(tester_folder, mode):
+    if why := missing("bubblewrap" if mode == "local" else mode):
+        pytest.skip(why)
+    doubles = Path(__file__).parent.parent / "doubles"
+    workspace = tester_folder / "workspace"
+    for name in ("get.mjs", "escape.pl"):
+        shutil.copy(doubles / "network" / name, workspace)
+    images = {"docker": lambda: agent_image("docker"), "podman": rootless_agent_image, "local": lambda: None}
+    tries = "node get.mjs https://b.example/ -; perl escape.pl raw=raw: name=name:b.example"
+    options = {
+        "mode": mode,
+        "api": "script:demo",
+        "image": images[mode](),
+        "env": {"AGENT": "init; result"},
+        "network": ["a.example"],
+        "check": f"{tries}; cut -d: -f1 /proc/net/dev",
+    }
+    told = told_by_tester(tester_folder, options, PATH=f"{doubles / 'agent'}:{os.defpath}")
+    assert told["outcome"] == "success", told
+    refused, *rest = told["check"].splitlines()
+    assert refused.startswith("403 ccnb: network policy of this run doesn't allow b.example:443")
+    assert rest[:2] == ["raw: shut", "name: shut"]
+    assert "lo" in [line.strip() for line in rest]
+    assert "eth0" not in told["check"]
 
 
 def rootless_agent_image() -> str:
@@ -385,3 +414,23 @@ def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_
     result = handle.result()
     assert (result.outcome, result.error.kind) == ("lost", "place_lost")
     assert AGENT_IMAGE in result.conditions["image"]
+
+
+@pytest.mark.needs("root", "unshare")
+@pytest.mark.parametrize("network", ["none", ["a.example"]])
+def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_socket(
+    home, engine_mode, network
+):
+    hidden = home / "hidden"
+    hidden.mkdir()
+    options = {"mode": engine_mode, "api": "script:demo", "network": network}
+    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "can't be held here: this engine" in last
+    assert last.endswith("use network='open', or an engine of this machine")

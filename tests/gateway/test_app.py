@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from ccnb.errors import ScriptError, SpecError
 from ccnb.gateway import registration
 from ccnb.gateway.app import create_app
+from ccnb.gateway.forward import Vault
 from ccnb.gateway.registration import Registration, register
 
 Register = Callable[..., Registration]
@@ -27,7 +28,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> TestClient:
-    return TestClient(create_app(home), raise_server_exceptions=False)
+    return TestClient(create_app(home, Vault()), raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ class TestRegistration:
             register(home, run_id, api="script:demo", workspace="/w", until=time.time() + 9)
         assert registration.read(home, run_id) is None
 
-    @pytest.mark.parametrize("api", ["live", "script", "script:", "tape:x"])
+    @pytest.mark.parametrize("api", ["lively", "script", "script:", "tape:x"])
     def test_an_api_that_can_not_be_served_is_refused(self, home: Path, api: str) -> None:
         with pytest.raises(SpecError, match="use 'script:NAME'"):
             register(home, "r1", api=api, workspace="/w", until=time.time() + 9)

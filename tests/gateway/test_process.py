@@ -180,8 +180,8 @@ class TestPermissions:
         folder = address.socket_dir.parent
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, address.socket_dir)]
         assert modes == [0o700, 0o700, 0o755]
-        assert stat.S_IMODE(address.socket.stat().st_mode) == 0o666
-        assert [path.name for path in address.socket_dir.iterdir()] == ["api.sock"]
+        sockets = {path.name: stat.S_IMODE(path.stat().st_mode) for path in address.socket_dir.iterdir()}
+        assert sockets == {"api.sock": 0o666, "egress.sock": 0o666}
         assert stat.S_IMODE((folder / "control.sock").stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("name", ["gateway.log", "gateway.state", "gateway.lock"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ccnb.errors import ScriptError
 from ccnb.gateway.script import Script, ToolCall, Turn, load_script, parse_script, shipped_scripts
-from ccnb.gateway.sources import ScriptSource, StreamCutError, turn_of
+from ccnb.gateway.sources import Call, ScriptSource, StreamCutError, turn_of
 
 TOOLS = [{"name": "Bash"}]
 
@@ -28,7 +28,7 @@ def ask(
     request = {"model": "m", "messages": conversation, "stream": stream, "tools": TOOLS if tools else []}
 
     async def collect() -> tuple[int, bytes]:
-        reply = await source.answer(request)
+        reply = await source.answer(Call(request))
         return reply.status, b"".join([chunk async for chunk in reply.body])
 
     status, body = asyncio.run(collect())
@@ -221,7 +221,7 @@ class TestTurns:
         talk = {"model": "m", "messages": [user()], "tools": TOOLS}
 
         async def stream(source: ScriptSource) -> bytes:
-            reply = await source.answer({**talk, "stream": True})
+            reply = await source.answer(Call({**talk, "stream": True}))
             return b"".join([chunk async for chunk in reply.body])
 
         source = source_of(text)

@@ -1,27 +1,21 @@
-"""What people type, as values."""
+"""What people type, at a terminal and in a notebook, as values."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
-import sys
 from collections.abc import Sequence
 
 from ccnb import mode as modes
 from ccnb.errors import ModeUnavailableError, SpecError
 from ccnb.redact import Secret
 from ccnb.runner.api import readiness
-from ccnb.spec import TEST_PROMPT
+from ccnb.spec import RunSpec
 
+_RENAMED = {"timeout_s": "timeout", "continues": "continue"}
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
-
-
-def prompt_of(given: str | None) -> str:
-    """Return the prompt: the built-in one for none, standard input for `-`."""
-    if given is None:
-        return TEST_PROMPT
-    return sys.stdin.read() if given == "-" else given
 
 
 def seconds(text: str, option: str) -> float:
@@ -63,6 +57,12 @@ def environment(pairs: Sequence[str], secret_names: Sequence[str]) -> dict[str, 
     return env
 
 
+def network(given: Sequence[str]) -> str | list[str]:
+    """Return the network policy that is meant by words and comma lists of hosts."""
+    words = [word.strip() for text in given for word in text.split(",")]
+    return words[0] if len(words) == 1 else words
+
+
 def mode_names(text: str) -> list[str]:
     """Return the modes that are meant by a name, a comma list, or `all` (every one that is ready).
 
@@ -84,3 +84,28 @@ def mode_names(text: str) -> list[str]:
         if name != "auto":
             modes.get(name)
     return names
+
+
+def check_together(modes: Sequence[str], *, workspace: str | None, copy: bool) -> None:
+    """See that several modes don't work in one folder.
+
+    Raises
+    ------
+    SpecError
+    """
+    if len(modes) > 1 and workspace is not None and not copy:
+        raise SpecError("several modes in one workspace would find each other's files; add --copy")
+
+
+def with_options(message: str) -> str:
+    """Write the name of a spec's field, with which a message begins, as the option that sets it.
+
+    >>> with_options("max_turns must be a whole number above zero, not 0")
+    '--max-turns must be a whole number above zero, not 0'
+    """
+    match = re.match(r"(\w+)(=True)?\b", message)
+    names = {field.name for field in dataclasses.fields(RunSpec)} - {"prompt"}
+    if match is None or match[1] not in names:
+        return message
+    name = _RENAMED.get(match[1], match[1])
+    return f"--{name.replace('_', '-')}{message[match.end() :]}"

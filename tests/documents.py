@@ -1,0 +1,89 @@
+"""Documents that are run: their fenced blocks in order, and what these must print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced part of a document."""
+
+    document: str
+    kind: str
+    text: str
+    line: int
+    why_not: str
+    shown: str = ""
+    """What stands below it as its output."""
+
+    @property
+    def commands(self) -> str:
+        """Return it as a part of a shell's session, after a mark that can be found in the output."""
+        if self.kind == "sh":
+            return f"echo '{self.mark}'\n{self.text}"
+        return f"echo '{self.mark}'\npython - <<'PYTHON'\n{self.text}PYTHON\n"
+
+    @property
+    def mark(self) -> str:
+        """Return the words that go before its output."""
+        return f"=== {self.document}, line {self.line}"
+
+
+def blocks_of(path: Path) -> list[Block]:
+    """Return a document's blocks; one that shows output belongs to the block above it."""
+    text = path.read_text(encoding="utf-8")
+    found: list[Block] = []
+    for match in _BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start("text"))
+        block = Block(path.name, match["kind"], match["text"], line, match["why"] or "")
+        if block.kind == "text" and found:
+            found[-1] = Block(**{**vars(found[-1]), "shown": block.text})
+        else:
+            found.append(block)
+    return found
+
+
+def plain(line: str) -> str:
+    """Return a line of output without what differs from run to run: figures, ids, and the space they take."""
+    line = re.sub(r"\d{6}-\d{6}-\w{5}", "ID", line)
+    line = re.sub(r"\d[\d,.]*", "N", line)
+    return re.sub(r"[ ─]+", " ", line).strip()
+
+
+def missing_from(shown: str, printed: str) -> list[str]:
+    """Return the lines of an output as shown that did not come, in that order, in what was printed."""
+    rest = iter([plain(line) for line in printed.splitlines()])
+    wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
+    return [line for line in wanted if line not in rest]
+
+
+def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
+    """Run blocks in one shell, in a folder; return all that was printed, having seen that it went well."""
+    session = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(block.commands for block in run)],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert session.returncode == 0, session.stdout
+    return session.stdout
+
+
+def hold(run: list[Block], session: str) -> None:
+    """See that each block has printed what stands below it."""
+    for block in run:
+        _, _, after = session.partition(f"{block.mark}\n")
+        printed = after.partition(f"=== {block.document}")[0]
+        assert missing_from(block.shown, printed) == [], printed

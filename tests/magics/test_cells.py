@@ -1,0 +1,345 @@
+"""What a `%%cc` cell does, in an IPython of its own and in real kernels."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+import ccnb
+from ccnb.magics.purse import Purse
+from ccnb.runner.lists import ResultList
+from ccnb.store import Store
+from tests.kept import keep_run
+from tests.magics.conftest import complaint, texts
+
+pytestmark = pytest.mark.needs("bubblewrap")
+
+BEAT = """
+async def beat():
+    while True:
+        seen.append(time.time())
+        await asyncio.sleep(0.1)
+
+task = asyncio.get_running_loop().create_task(beat())
+"""
+DEMO = "-m local --api script:demo"
+
+
+def test_the_result_is_the_cells_value_and_a_variable(shell):
+    ran = shell.run(f"%%cc {DEMO} --out mine --check 'test -s wordcount.sh'\nWrite a word counter.")
+    assert ran.error is None
+    assert (ran.value.outcome, ran.value.check.passed) == ("success", True)
+    assert shell.ip.user_ns["mine"] is ran.value
+    assert "▸ Bash sh wordcount.sh sample.txt" in ran.out
+    assert "success, check passed" not in ran.err
+
+
+def test_the_body_is_the_prompt_as_it_is(shell, double):
+    body = "Use {x} and ${HOME}, \"quotes\", 'more', 100% and\n  indented\n"
+    shell.run("x = 3")
+    ran = shell.run(f"{double('init; result')}\n{body}")
+    assert ran.value.spec.prompt == body.strip("\n")
+
+
+def test_expand_puts_variables_in(shell, double):
+    shell.run("name = 'a poem'\nlimit = '5'")
+    ran = shell.run(
+        f"{double('init; result')} --expand --check 'test {{limit}} = 5'\nWrite {{name}}, as {{'json': 1}}."
+    )
+    assert ran.value.spec.prompt == "Write a poem, as {'json': 1}."
+    assert ran.value.check.passed
+
+
+def test_a_line_is_a_prompt_too(shell, double):
+    ran = shell.run(
+        double("init; result", "%cc") + ' --quiet --out mine Write {x} and it\'s "so" -- --really'
+    )
+    assert ran.value.spec.prompt == 'Write {x} and it\'s "so" -- --really'
+    assert shell.ip.user_ns["mine"] is ran.value
+    assert "▸" not in ran.out
+    ran = shell.run(double("init; result", "%cc") + " -- --dashes first")
+    assert ran.value.spec.prompt == "--dashes first"
+
+
+def test_quiet_shows_the_result_alone(shell):
+    assert "▸" not in shell.run(f"%%cc {DEMO} --quiet\nGo.").out
+
+
+@pytest.mark.needs("docker")
+def test_several_modes_are_a_list_that_shows_side_by_side(shell):
+    ran = shell.run("%%cc --mode local,docker --api script:demo --out both\nWrite a word counter.")
+    assert isinstance(ran.value, ResultList)
+    assert [(r.mode, r.outcome) for r in ran.value] == [("local", "success"), ("docker", "success")]
+    assert re.search(r"^wall time +[\d.]+ s +[\d.]+ s$", ran.value._bundle()["text/plain"], re.MULTILINE)
+    assert len(ccnb.frames.runs_frame(shell.ip.user_ns["both"])) == 2
+
+
+def test_one_mode_that_fails_keeps_its_row(shell, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    ran = shell.run("%%cc --mode docker,local --api script:demo\nGo.")
+    assert [(r.mode, r.outcome) for r in ran.value] == [("docker", "infrastructure"), ("local", "success")]
+    assert "no docker engine answers" in ran.err
+
+
+def test_in_the_background_the_value_is_the_live_run(shell, double):
+    ran = shell.run(f"{double('init; sleep 1; say hello; result')} --bg --out live\nGo.")
+    run = shell.ip.user_ns["live"]
+    assert isinstance(run, ccnb.Run)
+    assert f"%cc_attach {run.run_id}" in ran.out
+    shown = shell.run(f"%cc_attach {run.run_id}")
+    assert "hello" in shown.out
+    assert shown.value.outcome == "success"
+
+
+def test_stop_ends_a_run(shell, double):
+    shell.run(f"{double('init; sleep 60; result')} --bg --out live\nGo.")
+    run = shell.ip.user_ns["live"]
+    while run.state != "running":
+        time.sleep(0.05)
+    assert shell.run(f"%cc_stop {run.run_id}").value.outcome == "cancelled"
+
+
+def test_go_on_with_an_earlier_run(shell, tmp_path):
+    script = tmp_path / "two.yaml"
+    script.write_text(
+        '- tools: [{Write: {file_path: "$CWD/a.txt", content: "1"}}]\n- say: One.\n- say: Two.\n'
+    )
+    first = shell.run(f"%%cc -m local --api script:{script} --quiet\nWrite.").value
+    second = shell.run(f"%%cc --api script:{script} --continue {first.run_id[-5:]} --quiet\nGo on.").value
+    assert (first.text, second.text) == ("One.", "Two.")
+    assert second.workspace == first.workspace
+
+
+def test_reuse_pays_once(shell):
+    first = shell.run(f"%%cc {DEMO} --reuse\nGo.").value
+    assert shell.run(f"%%cc {DEMO} --reuse\nGo.").value.run_id == first.run_id
+    assert shell.run(f"%%cc {DEMO} --reuse\nGo elsewhere.").value.run_id != first.run_id
+
+
+def test_defaults_are_set_by_config_and_environment(shell, monkeypatch, double):
+    shell.run('%config CcMagics.mode = "local"')
+    shell.run('%config CcMagics.api = "script:demo"')
+    shell.run("%config CcMagics.timeout_s = 77")
+    result = shell.run("%%cc --quiet\nGo.").value
+    assert (result.mode, result.spec.api, result.spec.timeout_s) == ("local", "script:demo", 77.0)
+    shell.run("%config CcMagics.mode = None")
+    monkeypatch.setenv("CCNB_MODE", "mars")
+    assert "unknown mode 'mars'" in shell.run("%%cc\nGo.").err
+    monkeypatch.setenv("CCNB_MODE", "local")
+    assert shell.run("%%cc --quiet\nGo.").value.mode == "local"
+
+
+def test_an_agent_that_fails_is_a_value(shell, double):
+    ran = shell.run(f"{double('init; exit 3')}\nGo.")
+    assert ran.error is None
+    assert ran.value.is_error
+
+
+def test_the_interrupt_stops_the_run_and_says_what_is_kept(shell, double, home, places):
+    def interrupt():
+        while not any(row.state == "running" for row in Store(home).runs()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    ran = shell.run(f"{double('init; say begun; sleep 60')}\nGo.")
+    (row,) = ccnb.runs()
+    assert (
+        f"UsageError: interrupted: run {row.run_id} was stopped and cleaned up; what it did is kept"
+        in ran.err
+    )
+    assert "Traceback" not in ran.err
+    assert row.outcome == "cancelled"
+    assert places("local") == []
+    assert ccnb.attach(row.run_id).result().text == "begun"
+
+
+def test_a_notebook_shows_the_run_while_it_goes_on_and_keeps_the_result(notebook):
+    made = notebook("%load_ext ccnb", f"%%cc {DEMO} --out r\nWrite a word counter.", "r.outcome")
+    live, value = made.cells[1].outputs
+    assert (live.output_type, value.output_type) == ("display_data", "execute_result")
+    assert live.data["text/plain"].startswith("local: success, 6 turns")
+    assert "<details>" in live.data["text/html"]
+    assert "Edit wordcount.sh" in live.data["text/html"]
+    assert "success" in value.data["text/plain"]
+    assert "<code>wordcount.sh</code>" in value.data["text/html"]
+    assert texts(made.cells[2]) == ["'success'"]
+    assert "widgets" not in made.metadata
+
+
+def test_the_kernel_goes_on_while_a_cell_waits(notebook, double):
+    made = notebook(
+        "%load_ext ccnb\nimport asyncio, time\nseen = []",
+        BEAT,
+        f"{double('init; sleep 2; result')} --out r\nGo.",
+        "began = r.started_at.timestamp(); end = began + r.timings.wall_s\n"
+        "len([t for t in seen if began < t < end]) >= 15",
+    )
+    assert texts(made.cells[3]) == ["True"]
+
+
+def test_other_magics_may_stand_above_it_and_loading_again_changes_nothing(notebook):
+    made = notebook(
+        "%load_ext ccnb\n%reload_ext ccnb",
+        f"%%time\n%%cc {DEMO} -q --out one\nGo.",
+        f"%%capture caught\n%%cc {DEMO} --out two\nGo.",
+        "one.outcome, two.outcome, len(caught.outputs) > 1",
+        f"%%cc {DEMO}\nGo.",
+    )
+    assert "Wall time" in str(made.cells[1].outputs)
+    assert made.cells[2].outputs == []
+    assert texts(made.cells[3]) == ["('success', 'success', True)"]
+    assert [o.output_type for o in made.cells[4].outputs] == ["display_data", "execute_result"]
+
+
+def test_errors_stop_the_notebook_with_one_line(notebook):
+    made = notebook("%load_ext ccnb", "%%cc --mode nowhere --api script:demo\nGo.", allow_errors=True)
+    assert complaint(made.cells[1]).startswith("UsageError: unknown mode 'nowhere'")
+    assert "Traceback" not in str(made.cells[1].outputs)
+
+
+def test_what_a_notebook_keeps_is_bounded(notebook, double):
+    many = "init; i=0; while [ $i -lt 20000 ]; do say 'a line of the agent'; i=$((i+1)); done; result"
+    made = notebook("%load_ext ccnb", f"{double(many)} --out r\nGo.", "len(r.events)")
+    assert texts(made.cells[2]) == ["20002"]
+    live = made.cells[1].outputs[0].data["text/html"]
+    assert "the last 200 of 20002 lines" in live
+    assert len(str(made.cells[1].outputs)) < 60_000
+
+
+@pytest.fixture
+def kernel(home, double):
+    """Return a function that starts a kernel, which finds the double; all end with the test."""
+    double("init")
+    started = []
+
+    def start():
+        manager, client = start_new_kernel()
+        started.append((manager, client))
+        client.execute_interactive("%load_ext ccnb", timeout=60)
+        return manager, client
+
+    yield start
+    for manager, client in started:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def run_until(client, home, state="running"):
+    until = time.monotonic() + 30
+    while not any(row.state == state for row in Store(home).runs()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def outputs_of(client, message_id, limit_s=60):
+    """Return the messages of a cell until it is idle."""
+    found = []
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        message = client.get_iopub_msg(timeout=limit_s)
+        if message["parent_header"].get("msg_id") != message_id:
+            continue
+        found.append(message)
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            return found
+    raise AssertionError("the cell didn't end")
+
+
+def test_the_kernels_interrupt_stops_the_run(kernel, home, double, places):
+    manager, client = kernel()
+    sent = client.execute(f"{double('init; say begun; sleep 60')}\nGo.")
+    run_until(client, home)
+    manager.interrupt_kernel()
+    found = outputs_of(client, sent)
+    streams = "".join(m["content"]["text"] for m in found if m["msg_type"] == "stream")
+    assert "UsageError: interrupted: run" in streams
+    assert "was stopped and cleaned up" in streams
+    assert not [m for m in found if m["msg_type"] == "error" and "Traceback" in str(m["content"])]
+    assert ccnb.runs()[0].outcome == "cancelled"
+    assert places("local") == []
+    client.execute_interactive("1 + 1", timeout=30)
+
+
+def test_the_view_is_not_written_more_than_ten_times_a_second(kernel, home, double):
+    _, client = kernel()
+    talk = "init; i=0; while [ $i -lt 3000 ]; do say more; i=$((i+1)); sleep 0.001; done; result"
+    began = time.monotonic()
+    found = outputs_of(client, client.execute(f"{double(talk)}\nGo."))
+    took_s = time.monotonic() - began
+    updates = [m for m in found if m["msg_type"] == "update_display_data"]
+    assert 10 < len(updates) <= 10 * took_s + 3
+    assert max(len(str(m["content"])) for m in updates) < 60_000
+    shown = updates[len(updates) // 2]["content"]["data"]["text/plain"].splitlines()
+    assert shown[0].startswith("local: running · ")
+    assert 1 < len(shown) <= 9
+
+
+def test_a_kernel_that_died_is_taken_over(kernel, home, double):
+    manager, client = kernel()
+    client.execute(f"{double('init; say before; sleep 5; say after; result')}\nGo.")
+    run_until(client, home)
+    manager.shutdown_kernel(now=True)
+    _, other = kernel()
+    (row,) = ccnb.runs()
+    found = outputs_of(other, other.execute(f"%cc_attach {row.run_id}"))
+    shown = [
+        m["content"]["data"] for m in found if m["msg_type"] in ("update_display_data", "execute_result")
+    ]
+    assert "before" in str(shown)
+    assert "after" in str(shown)
+    assert ccnb.runs()[0].outcome == "success"
+
+
+def test_a_purse_counts_what_costs(home):
+    (home / "runs").mkdir(exist_ok=True)
+    purse = Purse()
+    store = Store(home)
+    live = keep_run(store, "r1", total_cost_usd=0.4)
+    purse.take(live)
+    assert purse.spent_usd == 0.4
+    assert purse.budget_usd({}, 1.0) == pytest.approx(0.6)
+    assert purse.budget_usd({"budget_usd": 0.1}, 1.0) == 0.1
+    assert purse.budget_usd({"budget_usd": 5}, None) == 5
+    assert purse.budget_usd({"api": "script:demo"}, 0.1) is None
+    purse.take(keep_run(store, "r2", total_cost_usd=0.7))
+    with pytest.raises(Exception, match=r"\$1.10 of \$1.00 are spent"):
+        purse.budget_usd({}, 1.0)
+
+
+def test_the_cap_comes_from_config_or_environment(shell, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-key-at-all")
+    monkeypatch.setenv("CCNB_MAX_USD", "0")
+    assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
+    monkeypatch.setenv("CCNB_MAX_USD", "lots")
+    assert "CCNB_MAX_USD must be a number of dollars, not 'lots'" in shell.run("%%cc -m local\nGo.").err
+    shell.run("%config CcMagics.max_usd = 0.0")
+    assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
+    assert ccnb.runs() == []
+
+
+def test_an_awaited_start_that_is_cancelled_leaves_nothing(home):
+    from ccnb.magics.running import OnLoop
+
+    async def cancelled():
+        def begin():
+            begun.set()
+            time.sleep(0.3)
+            return ccnb.start("Go.", mode="local", api="script:demo")
+
+        begun = threading.Event()
+        task = asyncio.ensure_future(OnLoop().start(begin))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
