@@ -48,6 +48,7 @@ def missing(name: str) -> str | None:
 def pytest_configure(config):
     # What a shell starts in the background ignores Ctrl-C, and so would the clients that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "near: what it holds makes no sense where places are far away")
     config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
 
 
@@ -109,6 +110,8 @@ MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")),
 def mode(request):
     """Run the test in each mode."""
     if request.param == "fly":
+        if request.node.get_closest_marker("near"):
+            pytest.skip("needs the gateway beside the place; far away that is refused")
         request.getfixturevalue("fly_platform")
     return request.param
 

@@ -90,6 +90,7 @@ class FlyMode:
         conditions = {
             "engine": f"fly {settings.region}",
             "image": reference,
+            "image_digest": reference.partition("@")[2],
             "guest": str(guest),
             "machine_usd_per_hour": f"{guest.usd_per_hour:.4f}",
             "machine_prices_as_of": prices.AS_OF,

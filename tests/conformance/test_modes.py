@@ -210,9 +210,8 @@ def test_a_kept_place_can_be_looked_into_until_it_is_swept(home, places, mode, a
     assert places(mode) == []
 
 
+@pytest.mark.near
 def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
-    if mode == "fly":
-        pytest.skip("refused there: tests/mode/test_fly.py")
     commands = "init; cat /proc/net/dev >&2; result"
     run = ccnb.run("Do it", network="none", check="tail -n +3 /proc/net/dev", **agent(mode, commands))
     interfaces = [line.split(":")[0].strip() for line in run.check.output.splitlines()]
