@@ -342,11 +342,15 @@ def _says_not_shared(message: str) -> bool:
 
 
 def _take_back(place: Place) -> None:
-    """Give what the agent made, and what was lent to it, to the caller."""
+    """Give what the agent made, and what was lent to it, to the caller; once only.
+
+    The next run may have the workspace by the time that the place is removed.
+    """
     details = place.details
-    if not details["lent"]:
-        return
     folder = RunFolder(Path(details["folder"]))
-    owners = folder.read_private("owners") or {}
+    owners = folder.read_private("owners") if details["lent"] else None
+    if owners is None:
+        return
     _files.reclaim(Path(details["workspace"]), details["uid"], owners)
     _files.reclaim(folder.inside, details["uid"], {})
+    folder.forget_private("owners")

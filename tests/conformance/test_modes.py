@@ -84,6 +84,24 @@ def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, pla
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made", "old.txt"]
 
 
+def test_a_removal_that_comes_late_takes_nothing_from_the_workspaces_next_run(
+    home, places, mode, agent, tmp_path
+):
+    options = agent(mode, "init; sleep 1; echo x >>lines; result") | {"workspace": str(tmp_path)}
+    earlier = ccnb.start("Do it", **options)
+    wait_for(lambda: Store(home).place(earlier.run_id) is not None)
+    place = Place.from_dict(Store(home).place(earlier.run_id))
+    assert earlier.result().outcome == "success"
+    later = ccnb.start("Do it", **options)
+    wait_for(lambda: len(later.events) == 1)
+    _loop.submit(get_mode(mode).destroy(place)).result()
+    # Else it would have been taken for a folder that the engine can't see.
+    assert not Store(home).place(later.run_id)["details"].get("archive")
+    assert (later.result().outcome, later.result().warnings) == ("success", ())
+    assert (tmp_path / "lines").read_text() == "x\n" * 2
+    wait_for(lambda: places(mode) == [])
+
+
 def test_a_copy_leaves_the_original_until_it_is_applied(home, places, mode, agent, tmp_path):
     (tmp_path / "a.txt").write_text("a\n")
     commands = "init; echo b >>a.txt; echo c >c.txt; result"
