@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from ccnb.store import RunFolder
 _WATCHED_S = 1.1
 """Between two looks while somebody watches; the platform allows one a second."""
 _UNWATCHED_S = 15.0
+_AWAY_S = 3.0
 _SLICE_S = 0.25
 
 
@@ -64,31 +64,30 @@ class Tail:
             self._readers.remove(reader)
 
     async def _look_for(self, reader: _Reader) -> None:
+        """Look until a look has succeeded: an empty chunk must not say more than it knows."""
         async with self._looking:
-            if reader.fresh:
-                return
-            await self._pause()
-            waiting = [r for r in self._readers if not r.chunk]
-            words = [word for r in waiting for word in (r.name, str(r.offset))]
-            begun = time.monotonic()
-            try:
-                said = await self._run(as_user(self._uid, script("look.sh", *words)), "")
-            except OutOfReachError:
-                # The place goes on without us. So does whoever reads, with nothing new.
-                self._deliver(waiting, [])
-                self._next_at = time.monotonic() + _UNWATCHED_S
-                return
-            self._deliver(waiting, said.splitlines())
-            brought = any(r.chunk for r in waiting)
-            # Where something came more may follow, and the end is soon.
-            self._next_at = begun if brought else begun + _WATCHED_S
+            while not reader.fresh:
+                await self._pause()
+                await self._look()
 
-    def _deliver(self, readers: list[_Reader], lines: list[str]) -> None:
-        for reader, line in zip(readers, lines, strict=False):
-            reader.chunk = _content(line)
-            reader.offset += len(reader.chunk)
+    async def _look(self) -> None:
+        waiting = [reader for reader in self._readers if not reader.chunk]
+        words = [word for reader in waiting for word in (reader.name, str(reader.offset))]
+        begun = time.monotonic()
+        try:
+            said = await self._run(as_user(self._uid, script("look.sh", *words)), "")
+            chunks = _contents(said, len(waiting))
+        except OutOfReachError:
+            # The place goes on without us.
+            self._next_at = time.monotonic() + _AWAY_S
+            return
+        for reader, chunk in zip(waiting, chunks, strict=True):
+            reader.chunk = chunk
+            reader.offset += len(chunk)
         for reader in self._readers:
             reader.fresh = True
+        # Where something came more may follow, and the end is soon.
+        self._next_at = begun if any(chunks) else begun + _WATCHED_S
 
     async def _pause(self) -> None:
         """Wait until the next look is due, which is sooner while somebody watches."""
@@ -101,15 +100,32 @@ class Tail:
         return self._next_at if self._folder.is_watched else self._next_at + _UNWATCHED_S - _WATCHED_S
 
 
+def _contents(said: str, count: int) -> list[bytes]:
+    """Return what look.sh gives for some files; nothing of any from a place that has ended."""
+    lines = said.splitlines() or ["0 -"] * count
+    if len(lines) != count:
+        raise OutOfReachError("the answer is not whole; look again")
+    return [_content(line) for line in lines]
+
+
 def _content(line: str) -> bytes:
-    """Return what a line of look.sh holds; nothing where it came damaged: it is asked for again."""
-    length, _, rest = line.partition(" ")
-    wanted, _, content = rest.partition(" ")
-    if length in ("", "0"):
+    """Return what a line of look.sh holds.
+
+    Raises
+    ------
+    OutOfReachError
+        It came damaged.
+    """
+    length, _, content = line.partition(" ")
+    if length == "0":
         return b""
     try:
-        # Bounded: the agent could put there what grows without end.
-        found = zlib.decompressobj(wbits=31).decompress(base64.b64decode(content), int(length))
+        # Bounded: what the agent has a hand in could grow without end. The checksum comes after the content.
+        unpacking = zlib.decompressobj(wbits=31)
+        found = unpacking.decompress(base64.b64decode(content), int(length))
+        rest = unpacking.decompress(unpacking.unconsumed_tail, 1)
     except (ValueError, zlib.error):
-        return b""
-    return found if hashlib.sha256(found).hexdigest() == wanted else b""
+        raise OutOfReachError("the answer came damaged; look again") from None
+    if rest or not unpacking.eof or len(found) != int(length):
+        raise OutOfReachError("the answer is not whole; look again")
+    return found

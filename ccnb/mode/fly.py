@@ -136,7 +136,7 @@ class FlyMode:
 
     async def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file of the run folder, by the same short command for all of them."""
-        tail = self._tails.setdefault(place.id, Tail(_watcher(place), _fly.UID, folder))
+        tail = self._tails.setdefault(place.id, Tail(_watcher(self, place), _fly.UID, folder))
         async for chunk in tail.follow(name, offset):
             yield chunk
 
@@ -161,7 +161,19 @@ class FlyMode:
         return [sys.executable, "-m", "ccnb.fly.shell", *where]
 
     async def state(self, place: Place) -> PlaceState:
-        """Ask the platform how the machine is; of one that removed itself, what it still knows."""
+        """Ask the platform how the machine is; of one that removed itself, what it still knows.
+
+        Raises
+        ------
+        OutOfReachError
+            Nothing answers, or the token isn't taken any more.
+        """
+        try:
+            return await self._state(place)
+        except CcnbError as error:
+            raise OutOfReachError(error.message) from None
+
+    async def _state(self, place: Place) -> PlaceState:
         client = _of(place)
         machine = await client.machine(place.id, patience_s=_LOOK_PATIENCE_S)
         if machine is None or machine.is_gone:
@@ -231,8 +243,8 @@ def _runner(place: Place) -> _machine.Run:
     return run
 
 
-def _watcher(place: Place) -> _machine.Run:
-    """Return the same for one who only looks: a machine that isn't there has nothing new to show."""
+def _watcher(mode: FlyMode, place: Place) -> _machine.Run:
+    """Return the same for one who only looks: a machine that has ended has nothing new, and says nothing."""
     run = _runner(place)
 
     async def look(argv: Sequence[str], stdin: str) -> str:
@@ -240,9 +252,10 @@ def _watcher(place: Place) -> _machine.Run:
             return await run(argv, stdin)
         except OutOfReachError:
             raise
-        except CcnbError:
-            # How the machine is will be asked apart, and is what counts.
-            return ""
+        except CcnbError as error:
+            if (await mode.state(place)).status in ("ended", "gone"):
+                return ""
+            raise OutOfReachError(error.message) from None
 
     return look
 

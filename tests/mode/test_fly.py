@@ -17,6 +17,7 @@ from ccnb.errors import CredentialError, ImageError, ModeUnavailableError, SpecE
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
+from tests.conformance.test_attach import killed_after
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
 from tests.doubles.fly.client import Double
@@ -63,7 +64,7 @@ def options(commands: str, **more) -> dict:
     [
         ({"api": "script:demo"}, "can't reach; use api='live'"),
         ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't reach"),
-        ({"api": "live", "network": "none"}, "leaves the agent no model"),
+        ({"api": "live", "network": "none"}, "would cut a machine of Fly.io off"),
         ({"api": "live", "cpus": 40}, "no machine with 40.0 cpus"),
     ],
 )
@@ -158,7 +159,7 @@ def test_a_workspace_that_is_too_large_is_refused_with_what_to_do(home, places, 
 
 
 def test_with_every_fifth_call_failing_every_run_is_done_once_and_whole(home, places, own_double):
-    runs = int(os.environ.get("CCNB_FLY_RUNS", "8"))
+    runs = 30
     double = own_double(faults=0.2, hang_s=1.0, drop=0.3, repeat=0.1, delay_s=5.0)
     commands = "init; for i in 1 2 3 4 5; do say $i; sleep 0.5; done; echo x >made; result"
     with ThreadPoolExecutor(10) as pool:
@@ -175,7 +176,7 @@ def test_with_every_fifth_call_failing_every_run_is_done_once_and_whole(home, pl
 
 
 def test_many_runs_at_once_keep_to_the_platforms_limits(home, places, own_double):
-    runs = int(os.environ.get("CCNB_FLY_RUNS", "8"))
+    runs = 20
     double = own_double()
     handles = [ccnb.start("Do it", **options("init; sleep 1; result")) for _ in range(runs)]
     assert [h.result().outcome for h in handles] == ["success"] * runs
@@ -190,6 +191,19 @@ def test_the_end_of_the_agent_is_known_within_two_seconds(home, places, own_doub
     at = next(time.time() for event in handle if event.type == "result")
     result = handle.result()
     assert 0 < at - float((result.workspace / "ended").read_text()) < 2
+
+
+def test_a_client_killed_late_costs_nothing_either(home, places, own_double):
+    """The suite kills in the first seconds, in which a machine far away has hardly begun."""
+    double = own_double()
+    for delay_s in (4.0, 5.0, 7.0):
+        run_id = killed_after(options("init; echo x >made; result"), delay_s)
+        result = ccnb.attach(run_id).result()
+        assert (result.outcome, result.error) == ("success", None)
+        assert [f.path for f in result.files] == ["made"]
+        wait_for(lambda: places("fly") == [])
+    assert len(double.report()["created"]) == 3
+    assert double.report()["secrets"]["own"] == []
 
 
 def test_without_anybody_watching_it_is_looked_at_seldom(home, places, own_double):
