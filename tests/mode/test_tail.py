@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 
 import pytest
@@ -24,8 +25,6 @@ def look(folder, *words):
 @pytest.mark.parametrize("size", [0, 1, 300_000, 300_001, 5_000_000])
 @pytest.mark.parametrize("kind", ["random", "text"])
 def test_looks_one_after_the_other_bring_every_byte_once(tmp_path, size, kind):
-    import os
-
     content = os.urandom(size) if kind == "random" else (b"0123456789\n" * (size // 11 + 1))[:size]
     (tmp_path / "out").write_bytes(content)
     got = b""
