@@ -16,7 +16,7 @@ import pytest
 
 from ccnb.credentials import VARIABLES
 from ccnb.credentials.token import BEARER
-from ccnb.engine import connect
+from ccnb.engine import build, connect, default_reference, images
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap
@@ -49,6 +49,7 @@ def missing(name: str) -> str | None:
 def pytest_configure(config):
     # What a shell starts in the background ignores Ctrl-C, and so would the clients that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "near: what it holds makes no sense where places are far away")
     config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
 
 
@@ -114,18 +115,23 @@ SANDBOXES = [
     pytest.param(f"sandbox-{program}", marks=pytest.mark.needs("docker")) for program in ("sbx", "docker")
 ]
 """Mode `sandbox` by each of the two programs, on the double."""
+FLY = pytest.param("fly", marks=pytest.mark.needs("docker"))
 SHARED_KERNEL = [
     *ENGINES,
     pytest.param("local", marks=pytest.mark.needs("bubblewrap")),
     *(name for name in OTHERS if name != "sandbox"),
 ]
 """Modes whose wall is what this machine's kernel denies; in a virtual machine much need not be denied."""
-MODES = [*SHARED_KERNEL, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
+MODES = [*SHARED_KERNEL, FLY, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
+    if request.param == "fly":
+        if request.node.get_closest_marker("near"):
+            pytest.skip("needs the gateway beside the place; far away that is refused")
+        request.getfixturevalue("fly_platform")
     name, _, program = request.param.partition("-")
     if name != "sandbox" or not program:
         return request.param
@@ -149,6 +155,31 @@ def closed(mode):
 def shared_kernel_mode(request):
     """Run the test in each mode whose places share this machine's kernel."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def fly_double():
+    """Return a double of Fly.io that serves for all tests, with an app in it."""
+    from tests.doubles.fly.client import Double
+
+    with Double() as double:
+        double.make_app("ccnb-test")
+        yield double
+
+
+@pytest.fixture
+def fly_platform(fly_double, monkeypatch, tmp_path_factory):
+    """Let mode `fly` find the double, an app of it, and the project's image; return the double."""
+    connected = connect("docker")
+    reference = default_reference()
+    if images.inspect(connected, reference) is None:
+        build(connected, print)
+    fly_double.forget()
+    for name, value in fly_double.environment("ccnb-test", reference).items():
+        monkeypatch.setenv(name, value)
+    # A person's own settings play no part.
+    monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path_factory.mktemp("no-flyctl")))
+    return fly_double
 
 
 @pytest.fixture(params=ENGINES)
@@ -188,6 +219,8 @@ def agent(home, monkeypatch):
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
         if mode == "sandbox" and mode not in OTHERS:
             return common | {"image": template(agent_image("docker"))}
+        if mode == "fly":
+            return common | {"image": agent_image("docker")}
         if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
             return common | OTHERS.get(mode, {})

@@ -60,7 +60,7 @@ need() {
 install_packages() {
   # docker-init (tini) and catatonit are what --init runs; newuidmap, slirp4netns, fuse-overlayfs
   # and rootlesskit are for the rootless engines.
-  need dockerd:docker.io docker:docker.io docker-init:tini iptables:iptables \
+  need dockerd:docker.io docker:docker.io docker-init:tini iptables:iptables docker-registry:docker-registry \
     podman:podman crun:crun runc:runc catatonit:catatonit slirp4netns:slirp4netns \
     newuidmap:uidmap fuse-overlayfs:fuse-overlayfs rootlesskit:rootlesskit \
     bwrap:bubblewrap git:git debootstrap:debootstrap update-ca-certificates:ca-certificates

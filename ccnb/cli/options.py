@@ -27,7 +27,8 @@ Mode = Annotated[
     str,
     _option(
         _WHERE,
-        "auto (the strongest that is ready), docker, podman, local, all, or a list such as docker,podman.",
+        "auto (the strongest that is ready), docker, podman, local, fly, all, or a list such as "
+        "docker,podman.",
         "--mode",
         "-m",
         envvar="CCNB_MODE",
@@ -58,9 +59,9 @@ Auth = Annotated[
     _option(
         _WHERE,
         "env: the credential is in the place; gateway: it never is, the gateway adds it outside; "
-        "host: nor is it in a sandbox, whose own proxy adds it.",
+        "host: nor is it in a sandbox, whose own proxy adds it; secret: a secret of the app (mode fly).",
         "--auth",
-        metavar="env|gateway|host",
+        metavar="env|gateway|host|secret",
     ),
 ]
 Network = Annotated[

@@ -14,6 +14,7 @@ _OWN = {
     "podman": "ccnb.mode.podman:PodmanMode",
     "local": "ccnb.mode.local:LocalMode",
     "sandbox": "ccnb.mode.sandbox:SandboxMode",
+    "fly": "ccnb.mode.fly:FlyMode",
 }
 
 

@@ -60,6 +60,8 @@ class Image:
     conditions: Mapping[str, str] = field(default_factory=dict)
     """What to record of it with the run."""
     warnings: tuple[str, ...] = ()
+    archive: bool = False
+    """Whether files can go in and out as archives only."""
     api_by_tcp: tuple[str, str] | None = None
     """Where the gateway must listen, and by which name it is reached, when its socket can't be mounted."""
     holds_network: bool = False

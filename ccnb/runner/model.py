@@ -80,7 +80,7 @@ def check(spec: RunSpec) -> list[str]:
             _check_recording(spec)
     if not needs_credential(spec):
         return []
-    if spec.auth == "env" and spec.network != "open":
+    if spec.auth == "env" and spec.network != "open" and "gateway" in known:
         raise SpecError(
             f"network {network.shown(spec.network)} leaves no way to the model but the gateway, which "
             "auth='env' doesn't take; use auth='gateway', or api='script:NAME'"
@@ -119,8 +119,10 @@ def _default_auth(spec: RunSpec) -> str:
     A subscription's token is meant for Claude Code alone, by the vendor's terms: that another program adds it
     to a request is not for us to begin. Who asks for a recording asks for just that.
     """
-    if spec.api_source == "live" and "host" in modes.auths(spec.mode):
-        return "host"
+    if spec.api_source == "live":
+        for own in ("host", "secret"):
+            if own in modes.auths(spec.mode):
+                return own
     if spec.api_source == "record" or credentials.find().variable == "ANTHROPIC_API_KEY":
         return "gateway"
     return "env"

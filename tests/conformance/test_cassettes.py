@@ -48,6 +48,7 @@ def recorded(home, places, api, tape, monkeypatch):  # noqa: F811 - pytest's way
     return tape
 
 
+@pytest.mark.near
 @pytest.mark.parametrize("time", range(3))
 def test_a_replay_does_the_same_in_every_mode(home, places, mode, closed, inside, recorded, time):
     result = run_until_clean(places, PROMPT, mode=mode, api=f"replay:{recorded}", network=closed)

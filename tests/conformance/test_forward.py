@@ -19,6 +19,8 @@ from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
 
+pytestmark = pytest.mark.near
+
 SLOW = """
 - say: I make a file.
   tools: [Bash: {command: "echo one >$CWD/one.txt; sleep 2.5", description: make a file}]

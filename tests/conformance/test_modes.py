@@ -147,7 +147,9 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
 
 
 def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
-    commands = "init; say one; sleep 0.3; cd $HOME/..; sed -i s/one/two/ out; result >>out"
+    # One far away is looked at once a second.
+    pause_s = 3 if mode == "fly" else 0.3
+    commands = f"init; say one; sleep {pause_s}; cd $HOME/..; sed -i s/one/two/ out; result >>out"
     result = run_until_clean(places, **agent(mode, commands))
     assert any("changed output" in warning for warning in result.warnings)
     assert result.events[1].text == "one"
