@@ -63,7 +63,7 @@ def options(commands: str, **more) -> dict:
     ("given", "says"),
     [
         ({"api": "script:demo"}, "can't reach; use api='live'"),
-        ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't reach"),
+        ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't be used in mode fly"),
         ({"api": "live", "network": "none"}, "would cut a machine of Fly.io off"),
         ({"api": "live", "cpus": 40}, "no machine with 40.0 cpus"),
     ],
