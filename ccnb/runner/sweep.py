@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, ModeUnavailableError, RunBusyError, RunNotFoundError
+from ccnb.errors import CcnbError, RunBusyError, RunNotFoundError
 from ccnb.gateway import registration
 from ccnb.mode.base import Mode, Place
 from ccnb.results import ErrorInfo, RunRecord
@@ -62,7 +62,7 @@ async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
         try:
             mode = modes.get(name)
             places = await mode.places(plans.store_id(store))
-        except ModeUnavailableError:
+        except CcnbError:
             # A place of it that the store knows of is named below.
             continue
         found += [await _sweep_one(store, mode, place, older_than_s) for place in places]

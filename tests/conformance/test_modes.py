@@ -93,7 +93,7 @@ def test_a_removal_that_comes_late_takes_nothing_from_the_workspaces_next_run(
     place = Place.from_dict(Store(home).place(earlier.run_id))
     assert earlier.result().outcome == "success"
     later = ccnb.start("Do it", **options)
-    wait_for(lambda: len(later.events) == 1)
+    wait_for(lambda: len(later.events) > 0)
     _loop.submit(get_mode(mode).destroy(place)).result()
     # Else it would have been taken for a folder that the engine can't see.
     assert not Store(home).place(later.run_id)["details"].get("archive")
