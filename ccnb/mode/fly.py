@@ -262,6 +262,7 @@ def _watcher(mode: FlyMode, place: Place) -> _machine.Run:
 
 
 _seen_apps: set[Client] = set()
+_seeing = asyncio.Lock()
 
 
 async def _see_app(client: Client) -> None:
@@ -271,11 +272,12 @@ async def _see_app(client: Client) -> None:
     ------
     ModeUnavailableError
     """
-    if client in _seen_apps:
-        return
-    if await client.app() is None:
-        raise ModeUnavailableError(f"Fly.io has no app {client.settings.app!r} yet; run `ccnb fly setup`")
-    _seen_apps.add(client)
+    async with _seeing:
+        if client in _seen_apps:
+            return
+        if await client.app() is None:
+            raise ModeUnavailableError(f"Fly.io has no app {client.settings.app!r} yet; run `ccnb fly setup`")
+        _seen_apps.add(client)
 
 
 async def _has_begun(client: Client, place: Place) -> bool:
