@@ -5,7 +5,7 @@ The formulas are scipy's; what is chosen here is which of them fits runs that ar
 
 from ccnb.stats.differences import Difference, difference, holm
 from ccnb.stats.estimates import LEVEL, Interval, median, rate
-from ccnb.stats.power import LEAST_PAIRS, detectable, log_spread, pairs_needed, power
+from ccnb.stats.power import LEAST_PAIRS, detectable, log_spread, pairs_needed, power, spread_of_logs
 
 __all__ = [
     "LEAST_PAIRS",
@@ -20,4 +20,5 @@ __all__ = [
     "pairs_needed",
     "power",
     "rate",
+    "spread_of_logs",
 ]

@@ -14,6 +14,8 @@ from ccnb.stats.estimates import LEVEL
 Values = Sequence[float] | np.ndarray
 
 RESAMPLES = 9_999
+_AT_ONCE = 2_000_000
+"""Numbers in memory while is drawn."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ class Difference:
     NaN for fewer than two pairs."""
 
 
-def difference(a: Values, b: Values, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
+def difference(
+    a: Values, b: Values, *, scale: str | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> Difference:
     """Compare paired values: `a[i]` and `b[i]` stood in the same block.
 
     Parameters
     ----------
+    scale
+        `ratio` or `difference`; without it `ratio` where all values are above zero.
     seed
         Of what is drawn at random; the same values then give the same numbers.
     resamples
@@ -51,8 +57,8 @@ def difference(a: Values, b: Values, *, seed: int = 0, resamples: int = RESAMPLE
     one, two = one[kept], two[kept]
     n = int(one.size)
     if n == 0:
-        return Difference("ratio", np.nan, np.nan, np.nan, np.nan, 0, np.nan)
-    above = bool((one > 0).all() and (two > 0).all())
+        return Difference(scale or "ratio", np.nan, np.nan, np.nan, np.nan, 0, np.nan)
+    above = scale == "ratio" or (scale is None and bool((one > 0).all() and (two > 0).all()))
     inner = np.log(two) - np.log(one) if above else two - one
     estimate = _ratio if above else _gap
     low, high = _bootstrap(one, two, estimate, seed, resamples)
@@ -103,6 +109,7 @@ def _bootstrap(
         confidence_level=LEVEL,
         # The median's own distribution has steps, of which the accelerated method's derivatives know nothing.
         method="percentile",
+        batch=_batch(a),
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)
@@ -118,6 +125,11 @@ def _permutation(inner: np.ndarray, seed: int, resamples: int) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
+        batch=_batch(inner),
         rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)
+
+
+def _batch(values: np.ndarray) -> int:
+    return max(1, _AT_ONCE // values.size)

@@ -1,6 +1,6 @@
 """What a number of runs can show: before a comparison, and after one that showed nothing.
 
-The permutation test on pairs has, from about eight pairs on, the power of the paired t-test of the logarithms.
+From about eight pairs on, the permutation test has the power of the paired t-test of the logarithms.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ def log_spread(spread: float) -> float:
         Standard deviation of single runs by their mean: 0.1 for 10 %.
     """
     return math.sqrt(2 * math.log1p(spread**2))
+
+
+def spread_of_logs(values: np.ndarray) -> float:
+    """Return the standard deviation of the logarithms of an arm's values; NaN where there is none."""
+    if len(values) < 2 or not (values > 0).all():
+        return math.nan
+    return float(np.std(np.log(values), ddof=1))
 
 
 def power(effect: float, n: int, within: float, *, alpha: float = ALPHA) -> float:
