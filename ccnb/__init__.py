@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ccnb import frames as frames
     from ccnb import plots as plots
+    from ccnb import reports as reports
     from ccnb import stats as stats
     from ccnb.comparison.api import acompare, compare
     from ccnb.comparison.result import Comparison
@@ -73,7 +74,7 @@ _WHERE = {
 """Names are imported when first used: `import ccnb` alone stays fast and does nothing."""
 
 
-_MODULES = ("frames", "plots", "stats")
+_MODULES = ("frames", "plots", "reports", "stats")
 """Parts that are used by their own name, `ccnb.frames.runs_frame`; they too are imported when first used."""
 
 
