@@ -74,7 +74,7 @@ class Contrast:
 
     def _no_claim(self) -> str:
         text = f"{self.metric}: no evidence of a difference between {self.a} and {self.b} ({self._numbers()})"
-        if math.isnan(self.detectable):
+        if math.isnan(self.detectable) or not self.detectable:
             return text
         size = f"{100 * self.detectable:.2g} %"
         return f"{text}; one of {size} would have been found four times in five"

@@ -32,6 +32,6 @@ def may_pass(kind: str) -> bool:
 
 
 def pause_s(kind: str, tries: int) -> float:
-    """Return how long to wait before the next try: longer each time, and never at the same moment for all."""
-    longest: float = min(_PAUSES_S.get(kind, _PAUSE_S) * 2**tries, _LONGEST_S)
+    """Return how long to wait after some failed tries: longer each time, and not the same for all."""
+    longest: float = min(_PAUSES_S.get(kind, _PAUSE_S) * 2 ** (tries - 1), _LONGEST_S)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

@@ -190,7 +190,11 @@ class Comparison(Shown):
     @property
     def text(self) -> str:
         """Return in words what the numbers say."""
-        return summaries.paragraph(
+        return " ".join(self._sentences)
+
+    @cached_property
+    def _sentences(self) -> list[str]:
+        return summaries.sentences(
             self.frame,
             self.summary(),
             self.contrasts(),
@@ -200,7 +204,7 @@ class Comparison(Shown):
         )
 
     def __repr__(self) -> str:
-        return plain(summaries.grid(self.summary()), 120) + f"\n\n{self.text}"
+        return plain(summaries.grid(self.summary()), 120) + "\n\n" + "\n".join(self._sentences)
 
     def _bundle(self) -> Bundle:
         words = f'<p style="max-width:50em">{html.escaped(self.text)}</p>'

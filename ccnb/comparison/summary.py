@@ -47,9 +47,9 @@ def grid(summed: Frame) -> Grid:
     return Grid(headings, rows, right=frozenset({1, 2, 3, 6, 7, 8}), optional=(8, 6))
 
 
-def paragraph(
+def sentences(
     frame: Frame, summed: Frame, contrasts: Sequence[Contrast], *, seed: int, concurrency: int, stopped: str
-) -> str:
+) -> list[str]:
     """Return what the numbers say, and nothing that they don't."""
     rows = frame[~frame["warmup"]]
     done = int(rows["counted"].sum())
@@ -66,11 +66,10 @@ def paragraph(
         # That all have passed is said already; in the family they stay.
         contrasts = [one for one in contrasts if one.metric != "passed"]
     told = contrasts if len(contrasts) <= _MOST_SENTENCES else found
-    said += [f"{_capital(str(one))}." for one in told[:_MOST_SENTENCES]]
+    said += [f"{one}." for one in told[:_MOST_SENTENCES]]
     if len(contrasts) > _MOST_SENTENCES:
         said.append(f"Of {len(contrasts)} contrasts, {len(found)} give evidence of a difference.")
-    said += _remarks(rows)
-    return " ".join(said)
+    return said + _remarks(rows)
 
 
 def _row(arm: str, rows: Frame, axes: Sequence[str]) -> dict[str, Any]:
@@ -132,7 +131,3 @@ def _or_dash(value: float, show: Any) -> str:
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:] if not text.partition(":")[0].endswith("_s") else text

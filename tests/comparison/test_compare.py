@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -111,6 +112,23 @@ def test_what_failed_for_other_reasons_stands_apart_and_each_try_is_kept(obedien
     assert "2 rows failed for reasons that were not the agent's." in comparison.text
     compare("apart", repeats=2, variants=broken)
     assert list(ccnb.Comparison("apart").failures()["attempt"]) == [0, 1, 0, 1]
+
+
+OVERLOADED = (
+    '{"type":"result","subtype":"success","is_error":true,"terminal_reason":"api_error",'
+    '"api_error_status":529,"result":"Overloaded","num_turns":1}'
+)
+
+
+@pytest.mark.needs("bubblewrap")
+def test_an_api_that_is_overloaded_is_asked_again_and_both_tries_are_kept(obedient):
+    agent = f"init; if [ $(date +%s) -lt {time.time() + 6:.0f} ]; then echo '{OVERLOADED}'; else result; fi"
+    comparison = compare("retried", repeats=1, variants={"one": {"env": {"AGENT": agent}}})
+    assert list(comparison.frame["counted"]) == [True]
+    assert comparison.frame.loc[0, "attempts"] > 1
+    failures = comparison.failures()
+    assert set(failures["error_kind"]) == {"overloaded"}
+    assert not failures["counted"].any()
 
 
 @pytest.mark.needs("bubblewrap")
