@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from ccnb.runner import model as models
 from ccnb.runner.values import mode_names
 from ccnb.store import FollowerLock, RunFolder, Store, comparisons
 
+_WORKERS = 8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 
 
@@ -55,6 +57,10 @@ def compare(prompts: Prompts, **options: Any) -> Comparison:
     concurrency
         Runs at once. By default one under a constant model, since runs at once slow each other down by many
         times; else one for each processor.
+    executor
+        Any `concurrent.futures.Executor` (a process pool, Dask's, ipyparallel's): its workers run the rows on
+        their own engines and in their own stores, and the runs come home into this one; the workspaces stay
+        there. By default as many at once as it has workers.
     total_usd, total_tokens, total_s
         What the whole may take: no run is begun beyond it. Give a higher one to go on.
     yes
@@ -107,6 +113,7 @@ def _begin(
     name: str | None = None,
     seed: int | None = None,
     concurrency: int | None = None,
+    executor: Executor | None = None,
     total_usd: float | None = None,
     total_tokens: int | None = None,
     total_s: float | None = None,
@@ -126,6 +133,10 @@ def _begin(
         options=options,
     )
     _check_counts(repeats, warmups, concurrency)
+    if executor is not None and any(arm.spec.secrets for arm in arms):
+        raise SpecError(
+            "a secret never leaves this process, so workers can't have it; leave executor or it out"
+        )
     wanted = repeats * len(arms)
     if wanted > matrices.MOST_RUNS and not yes:
         raise SpecError(f"this matrix has {wanted:,} runs; give yes=True to do so many, or fewer levels")
@@ -137,15 +148,31 @@ def _begin(
         repeats=repeats,
         warmups=int(constant) if warmups is None else warmups,
         seed=secrets.randbelow(2**31) if seed is None else seed,
-        concurrency=concurrency or (1 if constant else os.cpu_count() or 1),
+        concurrency=concurrency or _usual_concurrency(executor, constant=constant),
     )
     warnings += _warnings(arms, matrix)
     for warning in warnings:
         say(warning)
     name = _check_name(name)
     kept = _kept(store, name, matrix, seed)
-    driver = Driver(name, kept, tuple(arms), store, Limits(total_usd, total_tokens, total_s), say, warnings)
+    driver = Driver(
+        name=name,
+        matrix=kept,
+        arms=tuple(arms),
+        store=store,
+        limits=Limits(total_usd, total_tokens, total_s),
+        say=say,
+        warnings=warnings,
+        executor=executor,
+    )
     return driver, _lock(store, name)
+
+
+def _usual_concurrency(executor: Executor | None, *, constant: bool) -> int:
+    if executor is not None:
+        # Dask's and ipyparallel's don't say how many they have.
+        return getattr(executor, "_max_workers", None) or _WORKERS
+    return 1 if constant else os.cpu_count() or 1
 
 
 def _kept(store: Store, name: str, matrix: Matrix, seed: int | None) -> Matrix:

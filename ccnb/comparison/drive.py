@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from ccnb.comparison import fate
+from ccnb.comparison import elsewhere, fate
 from ccnb.comparison.matrix import Arm, Matrix, Row
 from ccnb.errors import CcnbError, RunNotFoundError, StoreError
 from ccnb.render import duration, money
@@ -49,6 +50,8 @@ class Driver:
     limits: Limits
     say: Say
     warnings: list[str] = field(default_factory=list)
+    executor: Executor | None = None
+    """Whose workers run the rows; without it this process does."""
 
     def __post_init__(self) -> None:
         self._tries: dict[int, list[Attempt]] = {}
@@ -125,18 +128,10 @@ class Driver:
     async def _run(self, row: Row, attempt: Attempt, kept: RunRow | None) -> str | None:
         """Run, or go on with, an attempt; return the cause of a failure that isn't the agent's."""
         try:
-            if kept is None:
-                await self._keep_pace(self.arms[row.arm].spec.mode)
-                run = await asyncio.to_thread(self._begin, row, attempt)
+            if self.executor is not None and kept is None:
+                result = await self._send(self.executor, row, attempt)
             else:
-                run = await asyncio.to_thread(api.attach, attempt.run_id)
-            self._live.add(run)
-            if self._cancelled:
-                run.cancel()
-            try:
-                result = await run
-            finally:
-                self._live.discard(run)
+                result = await self._run_here(row, attempt, kept)
         except StoreError:
             raise
         except CcnbError as error:
@@ -148,6 +143,33 @@ class Driver:
                 self._pinned = result.conditions.get("model")
             return None
         return result.error.kind if result.error else result.outcome
+
+    async def _run_here(self, row: Row, attempt: Attempt, kept: RunRow | None) -> RunRecord:
+        if kept is None:
+            await self._keep_pace(self.arms[row.arm].spec.mode)
+            run = await asyncio.to_thread(self._begin, row, attempt)
+        else:
+            run = await asyncio.to_thread(api.attach, attempt.run_id)
+        self._live.add(run)
+        if self._cancelled:
+            run.cancel()
+        try:
+            return await run
+        finally:
+            self._live.discard(run)
+
+    async def _send(self, executor: Executor, row: Row, attempt: Attempt) -> RunRecord:
+        """Let a worker run it; what comes home, or was lost, is written down."""
+        spec = self._spec(row)
+        try:
+            parcel = await asyncio.wrap_future(
+                executor.submit(elsewhere.work, attempt.run_id, spec.to_dict())
+            )
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a cluster raises, the row is not lost
+            return await asyncio.to_thread(elsewhere.failed, self.store, attempt.run_id, spec, error)
+        return await asyncio.to_thread(elsewhere.unpack, self.store, parcel)
 
     def _begin(self, row: Row, attempt: Attempt) -> Run:
         spec = self._spec(row)
