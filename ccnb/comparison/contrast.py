@@ -53,8 +53,8 @@ class Contrast:
     def __str__(self) -> str:
         if self.n < stats.LEAST_PAIRS:
             return (
-                f"{self.metric}: {self.n} pairs of {self.a} and {self.b} are too few to show any difference "
-                f"(at least {stats.LEAST_PAIRS})"
+                f"{self.metric}: {self._pairs()} of {self.a} and {self.b} can't show any difference "
+                f"({stats.LEAST_PAIRS} are needed)"
             )
         return self._claim() if self.is_found else self._no_claim()
 
@@ -79,12 +79,15 @@ class Contrast:
         size = f"{100 * self.detectable:.2g} %"
         return f"{text}; one of {size} would have been found four times in five"
 
+    def _pairs(self) -> str:
+        return f"{self.n} pair{'' if self.n == 1 else 's'}"
+
     def _numbers(self) -> str:
         d = self.difference
         word = "ratio" if d.scale == "ratio" else "difference"
         of = f" among {self.family}" if self.family > 1 else ""
         interval = f"95 % interval {d.low:.3g} to {d.high:.3g}"
-        return f"{word} {d.estimate:.3g}, {interval}, {_p(self.p)}{of}, {d.n} pairs"
+        return f"{word} {d.estimate:.3g}, {interval}, {_p(self.p)}{of}, {self._pairs()}"
 
 
 def _p(p: float) -> str:

@@ -58,13 +58,15 @@ def work(run_id: str, spec: dict[str, Any]) -> Parcel:
     return pack(store, run_id)
 
 
-def pack(store: Store, run_id: str) -> Parcel:
-    """Return a finished run as it can be sent."""
+def pack(store: Store, run_id: str, *, clean: bool = False) -> Parcel:
+    """Return a finished run as it can be sent; `clean`: with the patch in which no secret is left."""
     result = api.result_of(store.run(run_id))
     events = [
         (e.type, e.subtype, e.arrived_at.timestamp(), e.offset, json.dumps(e.raw)) for e in result.events
     ]
     file = result.folder.patch
+    if clean and result.folder.clean_patch.exists():
+        file = result.folder.clean_patch
     patch = file.read_bytes() if file.exists() else b""
     record = result.to_dict()
     return Parcel(record, events, result.calls, base64.b64encode(patch).decode(), str(store.home))

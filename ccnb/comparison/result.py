@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from ccnb import frames, stats
-from ccnb.comparison import fate
+from ccnb.comparison import carry, fate
 from ccnb.comparison import summary as summaries
 from ccnb.comparison.contrast import Contrast, check_metric, contrasts, counted, pairs_of
 from ccnb.comparison.diff import Diff, diff
@@ -186,6 +187,26 @@ class Comparison(Shown):
     def results(self) -> list[RunResult]:
         """Return the results of all runs that count."""
         return [self.result(run_id) for run_id in self.frame.loc[self.frame["counted"], "run_id"]]
+
+    def export(self, path: Path | str) -> Path:
+        """Write all of it to one file, without secrets and without the workspaces; `load` reads it.
+
+        Raises
+        ------
+        ComparisonError
+        """
+        return carry.export(self._store, self.name, Path(path))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Put a comparison that somebody exported into the store, and return it.
+
+        Raises
+        ------
+        ComparisonError
+        """
+        store = Store()
+        return cls(carry.load(store, Path(path)), store)
 
     @property
     def text(self) -> str:

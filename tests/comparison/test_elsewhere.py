@@ -56,6 +56,18 @@ def test_a_worker_that_dies_leaves_a_row_with_its_cause(obedient, workers):
     assert compare("died", repeats=1).frame["counted"].all()
 
 
+def test_the_workers_of_a_cluster_do_the_same(obedient, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    far = tmp_path / "far"
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        client.run(live_in, str(far))
+        comparison = compare("cluster", repeats=2, executor=client.get_executor())
+    gateway.stop(far)
+    assert comparison.frame["counted"].sum() == 4
+    assert len(Store(far).runs()) == 4
+
+
 def test_a_run_that_was_sent_is_the_same_at_home(tmp_path):
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
     for store in (here, there):
