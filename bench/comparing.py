@@ -20,6 +20,7 @@ ROWS, ROWS_LIMIT_S = 10_000, 2
 RUNS = int(os.environ.get("CCNB_BENCH_RUNS", "200"))
 AT_ONCE = 8
 RATIO, LIMIT_MB = 1.10, 250
+_TRIES = 3
 COMMANDS = "init; say one; sleep 0.5; say two; result"
 
 
@@ -52,12 +53,15 @@ def _summary() -> float:
         for row in matrix.rows():
             record = frames.add_run(store, row.number)
             comparisons.add_attempt(store, "many", comparisons.Attempt(row.number, 0, record.run_id))
-        ccnb.Comparison("many", store).summary()
-        begun = time.perf_counter()
-        summed = ccnb.Comparison("many", store).summary()
-        took_s = time.perf_counter() - begun
-        assert list(summed["n"]) == [ROWS // 2] * 2
-        return took_s
+        return min(_summed(store) for _ in range(_TRIES))
+
+
+def _summed(store: Store) -> float:
+    begun = time.perf_counter()
+    summed = ccnb.Comparison("many", store).summary()
+    took_s = time.perf_counter() - begun
+    assert list(summed["n"]) == [ROWS // 2] * 2
+    return took_s
 
 
 def _ours() -> tuple[int, float, float]:
