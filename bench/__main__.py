@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import client, frames, gateway, latency, many, memory, overhead, report, startup
+from bench import client, comparing, frames, gateway, latency, many, memory, overhead, report, startup
 from bench.report import Figure
 from ccnb.gateway import process
 
@@ -23,6 +23,7 @@ SUBJECTS = {
     "many": many,
     "memory": memory,
     "frames": frames,
+    "compare": comparing,
 }
 RESULTS = Path("bench-results.json")
 

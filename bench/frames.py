@@ -29,7 +29,7 @@ def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="ccnb-bench-") as folder:
         store = Store(Path(folder))
         (Path(folder) / "runs").mkdir()
-        results = [ccnb.RunResult.of(_add_run(store, number), store.home) for number in range(RUNS)]
+        results = [ccnb.RunResult.of(add_run(store, number), store.home) for number in range(RUNS)]
         took = _best(lambda: frames.runs_frame(results[:100]), 100)
         yield Figure("runs_frame of 100 results", took * 1000, "ms")
         with _home(folder):
@@ -57,7 +57,8 @@ def _best(make: object, rows: int) -> float:
     return min(took)
 
 
-def _add_run(store: Store, number: int) -> RunRecord:
+def add_run(store: Store, number: int) -> RunRecord:
+    """Put a finished run into a store."""
     spec = RunSpec(prompt=f"Do the task {number}. " * 20, mode=("docker", "podman")[number % 2])
     record = RunRecord(
         run_id=f"r{number:06d}",

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ccnb import frames as frames
     from ccnb import plots as plots
+    from ccnb import reports as reports
+    from ccnb import stats as stats
+    from ccnb.comparison.api import acompare, compare
+    from ccnb.comparison.result import Comparison
     from ccnb.errors import CcnbError
     from ccnb.redact import Secret
     from ccnb.results import Event, RunRecord
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CcnbError",
+    "Comparison",
     "Event",
     "Run",
     "RunRecord",
@@ -31,8 +36,10 @@ __all__ = [
     "RunSpec",
     "Secret",
     "TokenInfo",
+    "acompare",
     "arun",
     "attach",
+    "compare",
     "modes",
     "run",
     "runs",
@@ -45,6 +52,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "CcnbError": "errors",
+    "Comparison": "comparison.result",
     "Event": "results",
     "Run": "runner.handles",
     "RunRecord": "results",
@@ -52,8 +60,10 @@ _WHERE = {
     "RunSpec": "spec",
     "Secret": "redact",
     "TokenInfo": "runner.token",
+    "acompare": "comparison.api",
     "arun": "runner.api",
     "attach": "runner.api",
+    "compare": "comparison.api",
     "modes": "runner.api:readiness",
     "run": "runner.api",
     "runs": "runner.api",
@@ -64,7 +74,7 @@ _WHERE = {
 """Names are imported when first used: `import ccnb` alone stays fast and does nothing."""
 
 
-_MODULES = ("frames", "plots")
+_MODULES = ("frames", "plots", "reports", "stats")
 """Parts that are used by their own name, `ccnb.frames.runs_frame`; they too are imported when first used."""
 
 

@@ -111,6 +111,12 @@ class RunBusyError(StoreError):
     """Another living process follows the run."""
 
 
+class ComparisonError(CcnbError):
+    """A comparison can't go on as it was asked for, or isn't there."""
+
+    exit_code = 2
+
+
 class AgentError(CcnbError):
     """The run ended badly: raised by `RunResult.raise_for_error` only."""
 

@@ -23,7 +23,7 @@ FLOORS = (
     {"mode", "gateway"},
     {"runner"},
     {"frames", "stats", "plots"},
-    {"compare"},
+    {"comparison"},
     {"widgets", "reports"},
     {"magics", "cli"},
 )

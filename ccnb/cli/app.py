@@ -133,6 +133,69 @@ def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False
     return running.demo(mode, image, as_json=as_json)
 
 
+@app.command(
+    epilog=_examples(
+        "ccnb compare --mode docker,podman --api script:demo --repeats 10   (no account needed)",
+        "ccnb compare 'Fix it' -w . --check 'pytest -q' --model sonnet --model opus -n 8 --name models",
+        "ccnb compare --file matrix.toml",
+        "ccnb compare --show models",
+    )
+)
+def compare(
+    prompts: o.Prompts = None,
+    *,
+    file: o.MatrixFile = None,
+    mode: o.Modes = None,
+    model: o.Models = None,
+    axis: o.Axis = None,
+    repeats: o.Repeats = None,
+    warmups: o.Warmups = None,
+    name: o.ComparisonName = None,
+    seed: o.Seed = None,
+    concurrency: o.Concurrency = None,
+    workspace: o.Workspace = None,
+    api: o.ComparedApi = None,
+    auth: o.Auth = None,
+    network: o.Network = None,
+    image: o.Image = None,
+    isolation: o.Isolation = None,
+    setup: o.Setup = None,
+    check: o.Check = None,
+    env: o.Env = None,
+    secret_env: o.SecretEnv = None,
+    timeout: o.Timeout = None,
+    max_turns: o.MaxTurns = None,
+    budget_usd: o.BudgetUsd = None,
+    total_usd: o.TotalUsd = None,
+    total_tokens: o.TotalTokens = None,
+    total_s: o.TotalS = None,
+    yes: o.Yes = False,
+    show: o.Show = None,
+    as_json: o.Json = False,
+    quiet: o.NoProgress = False,
+) -> int:
+    """Run every combination of some factors, in fair order, and say which is better; resumes by --name."""
+    given = locals()
+    from ccnb.cli import comparing
+
+    return comparing.run(given)
+
+
+@app.command()
+def report(
+    notebook: o.Notebook = None,
+    *,
+    parameter: o.Parameter = None,
+    output: o.Output = None,
+    from_store: o.FromStore = None,
+    cell_timeout: o.CellTimeout = None,
+) -> int:
+    """Execute a notebook into an HTML page that needs no script; exit code 1 when a cell fails."""
+    from ccnb.cli import reporting
+
+    return reporting.run(notebook, parameter or [], output, from_store, cell_timeout)
+
+
 @runs_app.callback()
 def runs(
     context: typer.Context,

@@ -172,3 +172,95 @@ ExtraCa = Annotated[
         show_default=False,
     ),
 ]
+
+_MATRIX, _WHOLE = "What is compared", "Limits of the whole"
+
+Prompts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PROMPT]...",
+        help="What to ask of the agent; several are compared. - reads one from standard input.",
+        show_default=False,
+    ),
+]
+MatrixFile = Annotated[
+    Path | None,
+    _option(_MATRIX, "A TOML file with the options of ccnb.compare; see the docs.", "--file", "-f"),
+]
+Modes = Annotated[
+    str | None,
+    _option(_MATRIX, "Modes, such as docker,podman, or all.", "--mode", "-m", envvar="CCNB_MODE"),
+]
+Models = Annotated[list[str] | None, _option(_MATRIX, "A model; repeat it for more.", "--model")]
+Axis = Annotated[
+    list[str] | None,
+    _option(
+        _MATRIX,
+        "Any other field of RunSpec with its levels; repeat it for more.",
+        "--axis",
+        metavar="FIELD=LEVEL,...",
+    ),
+]
+Repeats = Annotated[
+    int | None, _option(_MATRIX, "Runs of each arm; one if not given.", "--repeats", "-n", metavar="COUNT")
+]
+Warmups = Annotated[
+    int | None, _option(_MATRIX, "Runs of each mode before, which don't count.", "--warmups", metavar="COUNT")
+]
+ComparisonName = Annotated[
+    str | None, _option(_MATRIX, "Under which it is kept, and goes on when it was stopped.", "--name")
+]
+Seed = Annotated[int | None, _option(_MATRIX, "Of the order.", "--seed", metavar="NUMBER")]
+Concurrency = Annotated[
+    int | None,
+    _option(_MATRIX, "Runs at once; one where times are compared.", "--concurrency", "-j", metavar="COUNT"),
+]
+ComparedApi = Annotated[
+    str | None, _option(_WHERE, "live, script:NAME-or-FILE or replay:FILE.", "--api", metavar="SOURCE")
+]
+TotalUsd = Annotated[float | None, _option(_WHOLE, "The most dollars.", "--total-usd", metavar="USD")]
+TotalTokens = Annotated[int | None, _option(_WHOLE, "The most tokens.", "--total-tokens", metavar="COUNT")]
+TotalS = Annotated[float | None, _option(_WHOLE, "The most seconds.", "--total-s", metavar="SECONDS")]
+Yes = Annotated[bool, _option(_WHOLE, "Do more than a thousand runs.", "--yes")]
+Show = Annotated[
+    str | None, _option(_SHOWN, "Show a comparison that is kept; run nothing.", "--show", metavar="NAME")
+]
+NoProgress = Annotated[bool, _option(_SHOWN, "No line for each run.", "--quiet", "-q")]
+
+Notebook = Annotated[
+    Path | None,
+    typer.Argument(metavar="[NOTEBOOK]", help="The notebook to execute.", show_default=False),
+]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="For the cell that is tagged `parameters`; the value is read as YAML. Repeat it for more.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Where the page goes, or with .ipynb the notebook; next to the notebook if not given.",
+        show_default=False,
+    ),
+]
+FromStore = Annotated[
+    str | None,
+    typer.Option(
+        "--from-store",
+        metavar="NAME",
+        help="The page of a comparison that has run; nothing is run.",
+        show_default=False,
+    ),
+]
+CellTimeout = Annotated[
+    float | None,
+    typer.Option("--cell-timeout", metavar="SECONDS", help="The most for one cell.", show_default=False),
+]

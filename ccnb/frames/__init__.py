@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "calls_frame",
     "events_frame",
     "files_frame",
+    "kept_frame",
     "phases_frame",
     "runs_frame",
     "similarity_frame",
@@ -51,6 +52,11 @@ def runs_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
     SpecError
     """
     return frame_of_rows("runs", (_run_row(run) for run in choose.facts(runs, where)))
+
+
+def kept_frame(runs: Iterable[KeptRun]) -> pd.DataFrame:
+    """Return the same frame of runs as they are written down."""
+    return frame_of_rows("runs", map(_run_row, runs))
 
 
 def events_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:

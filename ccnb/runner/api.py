@@ -121,22 +121,49 @@ def start(
     ModeUnavailableError
     """
     store = Store()
-    spec = continued(RunSpec.make(prompt, options), store)
-    workspaces.check(spec.workspace)
-    if spec.mode == "auto":
-        spec = replace(spec, mode=strongest())
-    spec = models.settle(spec)
-    warnings = models.check(spec)
+    spec, warnings = settled(RunSpec.make(prompt, options), store)
     begun_at = time.time()
     if reuse and (earlier := _same(spec, store)) is not None:
         return _finished(earlier, store)
     for warning in warnings:
         (on_progress or _unheard)(warning)
-    handle = Run(new_id(), store)
+    progress = Progress(marks={"begin": begun_at}, warnings=warnings)
+    return begin(new_id(), spec, store, progress, on_event=on_event, on_progress=on_progress)
+
+
+def settled(spec: RunSpec, store: Store) -> tuple[RunSpec, list[str]]:
+    """Return a spec in which nothing is left open, and what should be known of it before it is run.
+
+    Raises
+    ------
+    SpecError
+    CredentialError
+    ModeUnavailableError
+    """
+    spec = continued(spec, store)
+    workspaces.check(spec.workspace)
+    if spec.mode == "auto":
+        spec = replace(spec, mode=strongest())
+    spec = models.settle(spec)
+    warnings = models.check(spec)
+    return spec, warnings
+
+
+def begin(
+    run_id: str,
+    spec: RunSpec,
+    store: Store,
+    progress: Progress,
+    *,
+    on_event: OnEvent | None = None,
+    on_progress: Say | None = None,
+) -> Run:
+    """Begin a run of a settled spec, under an id that nobody else has."""
+    handle = Run(run_id, store)
     _loop.ready()
     try:
         with _loop.uninterrupted():
-            _write_down(handle.run_id, spec, store, Progress(marks={"begin": begun_at}, warnings=warnings))
+            _write_down(handle.run_id, spec, store, progress)
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:
         if handle._future is None:

@@ -191,6 +191,11 @@ class Store:
         """Return the rows of a query that only reads."""
         return self._read(sql, values)
 
+    def write(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Do one statement that writes."""
+        with self._transaction() as db:
+            db.execute(sql, values)
+
     def remove(self, run_id: str) -> None:
         """Remove a run, its events and its folder."""
         self.folder(run_id).remove()

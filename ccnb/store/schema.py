@@ -70,6 +70,21 @@ MIGRATIONS = (
         PRIMARY KEY (run, call)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE comparisons (
+        comparison INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        created_at REAL NOT NULL,   -- unix seconds
+        matrix TEXT NOT NULL        -- JSON: the arms, how often, and the seed of their order
+    );
+    CREATE TABLE attempts (
+        comparison INTEGER NOT NULL REFERENCES comparisons ON DELETE CASCADE,
+        number INTEGER NOT NULL,    -- of the row, in the order in which rows begin
+        attempt INTEGER NOT NULL,
+        run_id TEXT NOT NULL,       -- written down before the run is: it may not be in `runs`
+        PRIMARY KEY (comparison, number, attempt)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

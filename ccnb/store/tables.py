@@ -31,6 +31,7 @@ _BATCH = 2_000
 _SIZE = "length(CAST(raw AS BLOB))"
 _RUN = "(SELECT run FROM runs WHERE run_id = ?)"
 _BEGAN = "coalesce(json_extract(progress, '$.marks.begin'), created_at)"
+_KEPT = f"run_id, mode, state, {_BEGAN}, fingerprint, spec, record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,19 @@ class KeptRun:
 
 def kept_runs(store: Store, **where: Any) -> Iterator[KeptRun]:
     """Yield the runs that `Store.runs` would give for the same choice, in the same order."""
-    columns = f"run_id, mode, state, {_BEGAN}, fingerprint, spec, record"
-    for run_id, mode, state, began, fingerprint, spec, record in store.select(columns, **where):
-        ended = json.loads(record) if record else None
-        yield KeptRun(run_id, mode, state, began, fingerprint, json.loads(spec), ended)
+    yield from map(_kept, store.select(_KEPT, **where))
+
+
+def kept_by_id(store: Store, ids: str, values: Sequence[Any]) -> Iterator[KeptRun]:
+    """Yield the runs whose ids a query gives."""
+    query = f"SELECT {_KEPT} FROM runs WHERE run_id IN ({ids})"  # noqa: S608 - no outside text
+    yield from map(_kept, store.query(query, values))
+
+
+def _kept(row: Sequence[Any]) -> KeptRun:
+    run_id, mode, state, began, fingerprint, spec, record = row
+    ended = json.loads(record) if record else None
+    return KeptRun(run_id, mode, state, began, fingerprint, json.loads(spec), ended)
 
 
 def chosen_ids(store: Store, **where: Any) -> list[tuple[Any, ...]]:

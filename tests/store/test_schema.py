@@ -31,7 +31,7 @@ def test_a_new_file_gets_the_tables_of_this_version(database):
     migrate(database)
     assert version(database) == len(MIGRATIONS)
     names = {row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert names == {"runs", "events", "places", "calls"}
+    assert names == {"runs", "events", "places", "calls", "comparisons", "attempts"}
 
 
 def test_a_second_time_changes_nothing(database):

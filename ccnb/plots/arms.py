@@ -1,0 +1,77 @@
+"""Arms of a comparison against each other: every run is seen."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ccnb.plots.canvas import INK, OKABE_ITO, canvas, counted, empty, need, plain, rows_of, spread
+
+Bounds = tuple[float, float, float]
+"""A median, and its interval; NaN where there is none."""
+
+
+def plot_arms(
+    frame: pd.DataFrame,
+    bounds: Mapping[str, Bounds],
+    *,
+    metric: str = "wall_s",
+    order: Sequence[str],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw every run of each arm as a dot, with the arm's median and its interval.
+
+    Parameters
+    ----------
+    frame
+        Rows of `Comparison.frame` that count.
+    bounds
+        The median of each arm with its interval.
+    order
+        The arms in their order.
+    ax
+        Where to draw; without it a new figure of pyplot's.
+
+    Raises
+    ------
+    SpecError
+    """
+    need(frame, "compared.compared_frame", ("arm", metric))
+    groups = {arm: frame.loc[frame["arm"] == arm, metric].dropna().to_numpy(dtype=float) for arm in order}
+    ax = canvas(ax, 1.3 * len(groups))
+    if not any(len(dots) for dots in groups.values()):
+        return empty(ax, "no finished run")
+    for row, (arm, dots) in enumerate(groups.items()):
+        colour = OKABE_ITO[row % len(OKABE_ITO)]
+        ax.scatter(dots, row + spread(len(dots)), s=24, color=colour, alpha=0.7, linewidths=0, zorder=3)
+        if arm in bounds:
+            _median(ax, row, bounds[arm])
+    rows_of(ax, [counted(plain(arm), len(dots)) for arm, dots in groups.items()])
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"{metric}; dots: runs, line: median with its 95 % interval")
+    return ax
+
+
+def as_png(ax: Axes) -> str:
+    """Return the figure of some Axes as a PNG in base64, the same bytes for the same picture; close it."""
+    from matplotlib import pyplot as plt
+
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        return ""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
+    plt.close(figure)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _median(ax: Axes, row: int, bounds: Bounds) -> None:
+    middle, low, high = bounds
+    ax.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.8, zorder=4)
+    if not math.isnan(low):
+        ax.plot([low, high], [row + 0.36, row + 0.36], color=INK, linewidth=1.8, zorder=4)

@@ -1,0 +1,54 @@
+"""One number and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+"""Of every interval."""
+
+
+class Interval(NamedTuple):
+    """An estimate with the bounds of its 95 % interval; NaN where there is none."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+NOTHING = Interval(np.nan, np.nan, np.nan)
+
+
+def rate(passed: int, n: int) -> Interval:
+    """Return a share of `n` with its Wilson interval.
+
+    >>> [round(x, 3) for x in rate(9, 10)]
+    [0.9, 0.596, 0.982]
+    """
+    if n == 0:
+        return NOTHING
+    found = stats.binomtest(passed, n).proportion_ci(LEVEL, method="wilson")
+    return Interval(passed / n, float(found.low), float(found.high))
+
+
+def median(values: Sequence[float] | np.ndarray) -> Interval:
+    """Return the median with the interval that order statistics give, whatever the values' distribution.
+
+    Fewer than six values have no such interval at 95 %.
+
+    >>> median([1.0, 2.0, 3.0])
+    Interval(estimate=2.0, low=nan, high=nan)
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    if known.size == 0:
+        return NOTHING
+    middle = float(np.median(known))
+    found = stats.quantile_test(known, q=middle, p=0.5).confidence_interval(LEVEL)
+    low, high = float(found.low), float(found.high)
+    both = np.isfinite(low) and np.isfinite(high)
+    return Interval(middle, low, high) if both else Interval(middle, np.nan, np.nan)
