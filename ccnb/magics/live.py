@@ -139,7 +139,8 @@ class Page:
         turns = result.num_turns if result else story.turns
         kept = _last_pieces(story)
         body = conversation([piece for pieces in kept for piece in pieces])
-        words = f"{story.run.mode}: {how}, {turns} turns, {render.duration(took_s)}"
+        plural = "" if turns == 1 else "s"
+        words = f"{story.run.mode}: {how}, {turns} turn{plural}, {render.duration(took_s)}"
         if len(kept) < story.count:
             words += f", the last {len(kept)} of {story.count} events"
         lines = story.lines(list(story.recent)[-_LAST:])[-_LAST:]

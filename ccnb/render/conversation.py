@@ -90,7 +90,7 @@ def _titled(result: Item) -> str:
 
 def _call(use: ToolUse, folder: str) -> Item:
     summary = html.escaped(one_line(tool_summary(use, folder), _HEAD))
-    name = html.coloured(f"▸ {one_line(use.name, 60)}", "cyan")
+    name = html.coloured(one_line(use.name, 60), "cyan")
     return Item("tool", f"{name} {summary}".strip(), _input(use), use.id)
 
 

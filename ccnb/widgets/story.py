@@ -25,6 +25,7 @@ MOST = 200
 WIDTH = 160
 _AT_ONCE = 2_000
 _REMEMBERED = 1024
+_LEAST_USD = 0.00005
 _NOW = {"preparing": "create", "starting": "start", "running": "agent", "checking": "check"}
 
 
@@ -111,7 +112,7 @@ class Story:
         turns = record.num_turns if record else self.turns
         usage = record.usage if record else self.tally.final_usage
         usd = record.total_cost_usd if record else self._spent.usd
-        cost = f" · {'' if record else '≈ '}{render.money(usd)}" if usd else ""
+        cost = f" · {'' if record else '≈ '}{render.money(usd)}" if usd >= _LEAST_USD else ""
         plural = "" if turns == 1 else "s"
         return f"{turns} turn{plural} · {render.count(usage.total_tokens)} tokens{cost}" if turns else ""
 

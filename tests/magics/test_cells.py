@@ -167,7 +167,7 @@ def test_a_notebook_shows_the_run_while_it_goes_on_and_keeps_the_result(notebook
     assert (live.output_type, value.output_type) == ("display_data", "execute_result")
     assert live.data["text/plain"].startswith("local: success, 6 turns")
     assert "<details>" in live.data["text/html"]
-    assert "▸ Edit</span> wordcount.sh" in live.data["text/html"]
+    assert "Edit</span> wordcount.sh" in live.data["text/html"]
     assert "application/vnd.jupyter.widget-view+json" not in live.data
     assert "success" in value.data["text/plain"]
     assert "<code>wordcount.sh</code>" in value.data["text/html"]
