@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ccnb.runner.sweep import sweep
     from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
+    from ccnb.widgets.panel import panel
 
 __all__ = [
     "CcnbError",
@@ -34,6 +35,7 @@ __all__ = [
     "arun",
     "attach",
     "modes",
+    "panel",
     "run",
     "runs",
     "start",
@@ -55,6 +57,7 @@ _WHERE = {
     "arun": "runner.api",
     "attach": "runner.api",
     "modes": "runner.api:readiness",
+    "panel": "widgets.panel",
     "run": "runner.api",
     "runs": "runner.api",
     "start": "runner.api",
