@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from collections import deque
 from typing import Any, Protocol
 
 from IPython.display import display
@@ -20,7 +21,10 @@ _STILL_S = 1.0
 _DRAWN_S = 1.5
 _LAST = 8
 _MOST_KEPT = 100_000
+_MOST_VIEWS = 8
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+
+_kept: deque[Any] = deque()
 
 
 class View(Protocol):
@@ -183,7 +187,7 @@ class Widget:
         if self._view is not None:
             self._page.is_open = self._view.is_open
             self._page.end(result)
-            self._view.close()
+            _keep(self._view)
 
     def _show(self, run: Run) -> None:
         from ccnb.widgets.view import RunView
@@ -193,6 +197,13 @@ class Widget:
         self._page.also = {_WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self._view.model_id}}
         self._page.look(run)
         self._until = time.monotonic() + _DRAWN_S
+
+
+def _keep(view: Any) -> None:
+    """Let a widget live on for a while: another tab shows it still, and gets no page in its place."""
+    _kept.append(view)
+    while len(_kept) > _MOST_VIEWS:
+        _kept.popleft().close()
 
 
 def _last_pieces(story: Story) -> list[list[Item]]:

@@ -35,6 +35,7 @@ _QUIET = {
 }
 START_S = 60
 TRIES = 5
+STEADY_S = 1.5
 CELL_MS = 60_000
 
 
@@ -124,10 +125,23 @@ class Notebook:
         return notebook
 
     def wait_until_idle(self):
-        """Wait until the notebook is there and its kernel answers."""
-        expect(self.page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=CELL_MS)
-        idle = self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        expect(idle.first).to_be_visible(timeout=CELL_MS)
+        """Wait until the notebook is there and its kernel answers.
+
+        A page says `idle` for a moment before it has a kernel, and what is run then is lost.
+        """
+        for _ in range(TRIES):
+            until, since = time.monotonic() + 30, None
+            while time.monotonic() < until:
+                since = (since or time.monotonic()) if self._is_idle() else None
+                if since and time.monotonic() - since > STEADY_S:
+                    return
+                self.page.wait_for_timeout(100)
+            self.page.reload()
+        raise AssertionError("the kernel doesn't answer")
+
+    def _is_idle(self):
+        status = "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status"
+        return self.page.evaluate(status) == "idle"
 
     def again(self):
         """Open the same notebook in a second tab."""
