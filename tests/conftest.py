@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -41,9 +42,19 @@ def missing(name: str) -> str | None:
         return None
     if name == "bubblewrap":
         return _bubblewrap.fault()
+    if name == "browser":
+        return _no_browser()
     if name == "root":
         return None if os.getuid() == 0 else "needs root"
     return None if shutil.which(name) else f"{name} isn't installed"
+
+
+def _no_browser() -> str | None:
+    """Return what of a browser and a JupyterLab is missing."""
+    for package in ("playwright", "jupyterlab"):
+        if not importlib.util.find_spec(package):
+            return f"{package} isn't installed"
+    return None if shutil.which("chromium") else "chromium isn't installed"
 
 
 def pytest_configure(config):
