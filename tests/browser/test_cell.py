@@ -30,7 +30,7 @@ def slow_cell(home):
         script.write_text(
             "".join(STEPS.replace("{n}", str(n + 1)) for n in range(steps)) + "- say: The end.\n"
         )
-        return f"%%cc --mode docker --api script:{script} --out mine {options}\nDo the steps."
+        return f"%%cc --mode docker --api script:steps.yaml --out mine {options}\nDo the steps."
 
     return cell
 
