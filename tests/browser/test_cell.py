@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 
 import pytest
@@ -145,3 +146,24 @@ def test_a_narrow_page_needs_no_scrolling_sideways(open_notebook, slow_cell):
     assert inner <= outer
     out.get_by_role("button", name="Stop").click()
     expect(out).to_contain_text("docker: cancelled")
+
+
+FLOOD = "init; i=0; while [ $i -lt 30000 ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 8; result"
+
+
+@pytest.mark.needs("bubblewrap")
+def test_a_flood_leaves_the_page_small_and_usable(home, agent, request):
+    given = agent("local", FLOOD)
+    cell = f"%%cc -m local --api {given['api']} --env {shlex.quote(f'AGENT={FLOOD}')} --out mine\nGo."
+    notebook = request.getfixturevalue("open_notebook")("%load_ext ccnb", cell)
+    notebook.run_all_of(0)
+    notebook.run(1)
+    out = notebook.output(1)
+    out.get_by_title("show the conversation").click()
+    expect(out.locator(".ccnb-place")).to_contain_text("of 30001")
+    assert 0 < out.locator(".ccnb-piece").count() <= 200
+    assert out.locator("*").count() < 1_500
+    out.get_by_role("button", name="Earlier").click()
+    expect(out.get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    notebook.finished(1)
+    assert len(ccnb.attach(ccnb.runs()[0].run_id).events) == 30_002
