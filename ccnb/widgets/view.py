@@ -84,7 +84,7 @@ class RunView(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and what is shown in its place by a page that has none."""
         bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        data: Any = bundle[0] if isinstance(bundle, tuple) else bundle
         with self._lock:
             shown = [(row.in_words(), row.lines()) for row in self._rows.values()]
         data["text/plain"] = "\n".join(line for head, lines in shown for line in (head, *lines))
