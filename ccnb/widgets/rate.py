@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 EVERY_S = 0.1
 """A view is told something new at most so often."""
-BYTES_PER_S = 12_000
-BURST_BYTES = 150_000
+BYTES_PER_S = 9_000
+BURST_BYTES = 100_000
 
 
 class Allowance:

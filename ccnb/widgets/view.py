@@ -16,6 +16,7 @@ from typing import Any
 import anywidget
 
 from ccnb.errors import CcnbError
+from ccnb.render import duration, html
 from ccnb.render.conversation import Item
 from ccnb.render.runs import verdict, verdict_style
 from ccnb.results import Event, RunRecord
@@ -79,6 +80,16 @@ class RunView(anywidget.AnyWidget):
         """Say what is waited for, where there is nothing to see yet."""
         if run.run_id in self._rows:
             self._rows[run.run_id].note = line
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return the widget, and what is shown in its place by a page that has none."""
+        bundle = super()._repr_mimebundle_(**options)
+        data: Any = bundle[0] if isinstance(bundle, tuple) else bundle
+        with self._lock:
+            shown = [(row.in_words(), row.lines()) for row in self._rows.values()]
+        data["text/plain"] = "\n".join(line for head, lines in shown for line in (head, *lines))
+        data["text/html"] = "".join(html.lines(head, lines) for head, lines in shown)
+        return bundle
 
     def _follow(self) -> None:
         """Look at the runs until all are over; on a thread, so that a busy kernel shows them too."""
@@ -163,6 +174,7 @@ class _Row:
         self._told: tuple[Any, ...] = ()
         self._told_count = 0
         self._head_at = 0.0
+        self._owes_head = False
 
     def end(self) -> None:
         """Take the result."""
@@ -174,11 +186,13 @@ class _Row:
         now = time.monotonic()
         fresh = self.story.since(self._told_count)
         state = (self.story.run.state, self.story.run.health, self.story.tool, self.note, over)
-        if (state == self._told and not fresh) or (self.allowance.left <= 0 and not over):
+        self._owes_head = self._owes_head or bool(fresh) or state != self._told
+        due = self._owes_head and (state != self._told or now - self._head_at >= _HEAD_S)
+        if not (fresh or due) or (self.allowance.left <= 0 and not over):
             return None
         news: dict[str, Any] = {"run": self.run_id}
-        if state != self._told or now - self._head_at >= _HEAD_S:
-            self._told, self._head_at = state, now
+        if due:
+            self._told, self._head_at, self._owes_head = state, now, False
             news = self.head()
         if fresh:
             news["lines"] = self.lines()
@@ -208,6 +222,12 @@ class _Row:
             "phases": story.phases(),
             "count": story.count,
         }
+
+    def in_words(self) -> str:
+        """Return the line about the run as a text."""
+        head = self.head()
+        parts = (head["word"], duration(head["elapsed_s"]), head["counted"], head["doing"])
+        return f"{head['mode']}: {' · '.join(part for part in parts if part)}"
 
     def lines(self) -> list[str]:
         """Return the last lines."""

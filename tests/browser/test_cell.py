@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 
 import pytest
@@ -30,7 +31,7 @@ def slow_cell(home):
         script.write_text(
             "".join(STEPS.replace("{n}", str(n + 1)) for n in range(steps)) + "- say: The end.\n"
         )
-        return f"%%cc --mode docker --api script:{script} --out mine {options}\nDo the steps."
+        return f"%%cc --mode docker --api script:steps.yaml --out mine {options}\nDo the steps."
 
     return cell
 
@@ -83,25 +84,25 @@ def test_stop_works_while_the_cell_runs(open_notebook, slow_cell, places):
 
 
 def test_a_reload_keeps_what_is_shown_and_a_second_tab_shows_the_same(open_notebook, slow_cell):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(12))
+    notebook = open_notebook("%load_ext ccnb", slow_cell(25))
     notebook.run_all_of(0)
     notebook.run(1)
     expect(notebook.output(1).locator(".ccnb-lines")).to_contain_text("Step 1")
     notebook.save()
     second = notebook.again()
-    expect(second.output(1).locator(".ccnb-lines")).to_contain_text(re.compile("Step [2-9]"))
+    expect(second.output(1).locator(".ccnb-lines")).to_contain_text(re.compile(r"Step \d+ of"))
     expect(second.output(1).locator(".ccnb-word")).to_have_text("running")
     notebook.finished(1)
-    expect(notebook.output(1)).to_contain_text("docker: success, 13 turns")
+    expect(notebook.output(1)).to_contain_text("docker: success, 26 turns")
     expect(second.output(1).locator(".ccnb-word")).to_have_text("success")
-    expect(second.output(1).locator(".ccnb-lines")).to_contain_text("the agent is done: 13 turns")
+    expect(second.output(1).locator(".ccnb-lines")).to_contain_text("the agent is done: 26 turns")
     notebook.save()
     for tab in (notebook, second):
         tab.page.reload()
         tab.wait_until_idle()
-        expect(tab.output(1)).to_contain_text("docker: success, 13 turns")
+        expect(tab.output(1)).to_contain_text("docker: success, 26 turns")
         tab.output(1).locator("summary").first.click()
-        expect(tab.output(1)).to_contain_text("Step 12 of the work.")
+        expect(tab.output(1)).to_contain_text("Step 25 of the work.")
 
 
 def test_the_keys_alone_unfold_and_stop(open_notebook, slow_cell):
@@ -145,3 +146,24 @@ def test_a_narrow_page_needs_no_scrolling_sideways(open_notebook, slow_cell):
     assert inner <= outer
     out.get_by_role("button", name="Stop").click()
     expect(out).to_contain_text("docker: cancelled")
+
+
+FLOOD = "init; i=0; while [ $i -lt 30000 ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 8; result"
+
+
+@pytest.mark.needs("bubblewrap")
+def test_a_flood_leaves_the_page_small_and_usable(home, agent, request):
+    given = agent("local", FLOOD)
+    cell = f"%%cc -m local --api {given['api']} --env {shlex.quote(f'AGENT={FLOOD}')} --out mine\nGo."
+    notebook = request.getfixturevalue("open_notebook")("%load_ext ccnb", cell)
+    notebook.run_all_of(0)
+    notebook.run(1)
+    out = notebook.output(1)
+    out.get_by_title("show the conversation").click()
+    expect(out.locator(".ccnb-place")).to_contain_text("of 30001")
+    assert 0 < out.locator(".ccnb-piece").count() <= 200
+    assert out.locator("*").count() < 1_500
+    out.get_by_role("button", name="Earlier").click()
+    expect(out.get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    notebook.finished(1)
+    assert len(ccnb.attach(ccnb.runs()[0].run_id).events) == 30_002

@@ -53,7 +53,7 @@ def test_it_runs_what_was_asked_for_and_shows_it(panel, picture):
 
 def test_stop_ends_the_run_and_the_repeats_after_it(panel, home):
     script = home / "slow.yaml"
-    script.write_text("- say: Begun.\n  tools: [{Bash: {command: sleep 60}}]\n- say: Done.\n")
+    script.write_text("- say: Begun.\n  tools: [{Bash: {command: ls}}]\n- say: Done.\n  wait: 60\n")
     out = panel.output(0)
     fill(out, prompt="Go.", answers_from=f"script:{script}", repeats="3")
     out.get_by_label("mode", exact=True).select_option("docker")

@@ -85,6 +85,15 @@ def test_a_strange_message_does_no_harm(finished, content):
     assert page.ask("ready")
 
 
+def test_where_there_are_no_widgets_it_is_text_and_html(finished):
+    page = Page(finished)
+    page.wait()
+    data, _ = page._repr_mimebundle_()
+    assert data["text/plain"].startswith("docker: success, check passed · 6.00 s · 3 turns")
+    assert "<div>" in data["text/html"]
+    assert "First." in data["text/html"]
+
+
 def test_nothing_of_a_run_is_in_the_traits(finished):
     page = Page(finished)
     page.wait()

@@ -8,6 +8,8 @@ function make(tag, look, text) {
 
 function labelled(text, field) {
   const label = make("label", "ccnb-field", text);
+  // Else what a select offers would be part of its name.
+  field.setAttribute("aria-label", text);
   label.append(field);
   return label;
 }
