@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ccnb.runner.sweep import sweep
     from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
-    from ccnb.widgets.panel import panel
 
 __all__ = [
     "CcnbError",
@@ -42,7 +41,6 @@ __all__ = [
     "attach",
     "compare",
     "modes",
-    "panel",
     "run",
     "runs",
     "start",
@@ -67,7 +65,6 @@ _WHERE = {
     "attach": "runner.api",
     "compare": "comparison.api",
     "modes": "runner.api:readiness",
-    "panel": "widgets.panel",
     "run": "runner.api",
     "runs": "runner.api",
     "start": "runner.api",

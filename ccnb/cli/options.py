@@ -27,8 +27,7 @@ Mode = Annotated[
     str,
     _option(
         _WHERE,
-        "auto (the strongest that is ready), docker, podman, local, fly, all, or a list such as "
-        "docker,podman.",
+        "auto (the strongest that is ready), docker, podman, local, all, or a list such as docker,podman.",
         "--mode",
         "-m",
         envvar="CCNB_MODE",
@@ -58,10 +57,9 @@ Auth = Annotated[
     str | None,
     _option(
         _WHERE,
-        "env: the credential is in the place; gateway: it never is, the gateway adds it outside; "
-        "host: nor is it in a sandbox, whose own proxy adds it; secret: a secret of the app (mode fly).",
+        "env: the credential is in the place; gateway: it never is, the gateway adds it outside.",
         "--auth",
-        metavar="env|gateway|host|secret",
+        metavar="env|gateway",
     ),
 ]
 Network = Annotated[

@@ -2,7 +2,7 @@
 
 from ccnb.engine.client import Engine, Identity, bind, bound, connect
 from ccnb.engine.discovery import Endpoint, endpoints
-from ccnb.engine.images import ImageOptions, build, default_reference, program_from, push
+from ccnb.engine.images import ImageOptions, build, default_reference, program_from
 
 __all__ = [
     "Endpoint",
@@ -16,5 +16,4 @@ __all__ = [
     "default_reference",
     "endpoints",
     "program_from",
-    "push",
 ]

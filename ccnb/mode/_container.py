@@ -46,7 +46,6 @@ class ContainerMode:
 
     name = "container"
     takes_archives = True
-    auths = ("env", "gateway")
     rank = 0
     isolation = "container (shared kernel)"
 

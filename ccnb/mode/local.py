@@ -35,7 +35,6 @@ class LocalMode:
 
     name = "local"
     takes_archives = False
-    auths = ("env", "gateway")
 
     async def probe(self) -> Readiness:
         """Say whether there is a program to run, and how it would be walled off."""
@@ -211,12 +210,14 @@ def _destroy(place: Place) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, 9)
     # Whoever left the group has kept the variable.
-    for other in _of_run(place.run_id):
+    ended = [*_of_run(place.run_id), *([process] if process else [])]
+    for other in ended:
         with suppress(psutil.Error):
             other.kill()
-    if process is not None:
+    for other in ended:
+        # Killed is not gone: until then it would be found as a place.
         with suppress(psutil.Error, ChildProcessError):
-            process.wait(timeout=5)
+            other.wait(timeout=5)
 
 
 def _of_run(run_id: str) -> Iterator[psutil.Process]:
