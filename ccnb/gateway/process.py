@@ -123,7 +123,7 @@ def ensure(home: Path, *, tcp_host: str | None = None) -> Address:
         return address
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(home / "gateway.lock", _START_TIMEOUT_S * 2):
-        if _serving(home, None) is None and not _announced(meeting(home)):
+        if _serving(home, None) is None and not announced(meeting(home)):
             _start(meeting(home))
         address = _serving(home, tcp_host)
         if address is None and tcp_host is not None:
@@ -260,6 +260,13 @@ def answers(path: Path) -> bool:
     return True
 
 
+def announced(files: Rendezvous) -> bool:
+    """Have a running gateway write down where it is, as its store may have been removed; False when none runs."""
+    with contextlib.suppress(GatewayError):
+        return bool(_ask(files, {"do": "announce"}))
+    return False
+
+
 def _serving(home: Path, tcp_host: str | None) -> Address | None:
     """Return the running gateway's address; None when it does not serve, or not on that host."""
     state = read_json(home / "gateway.state")
@@ -270,13 +277,6 @@ def _serving(home: Path, tcp_host: str | None) -> Address | None:
     if (tcp_host is not None and port is None) or not answers(files.socket):
         return None
     return _address(files, port)
-
-
-def _announced(files: Rendezvous) -> bool:
-    """Have a running gateway write down again where it is: its store may have been removed and made anew."""
-    with contextlib.suppress(GatewayError):
-        return bool(_ask(files, {"do": "announce"}))
-    return False
 
 
 def _known(home: Path) -> Rendezvous:

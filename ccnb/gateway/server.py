@@ -21,7 +21,7 @@ from ccnb.gateway import registration
 from ccnb.gateway.app import create_app
 from ccnb.gateway.egress import Egress
 from ccnb.gateway.forward import Vault
-from ccnb.gateway.process import Rendezvous, answers, locked, meeting, try_lock
+from ccnb.gateway.process import Rendezvous, announced, locked, meeting, try_lock
 from ccnb.gateway.registration import read_json, write_private
 from ccnb.gateway.upstream import Pass, Upstream
 from ccnb.redact import Secret
@@ -43,8 +43,8 @@ def serve(home: Path, idle_s: float, ready_fd: int | None) -> None:
     try:
         if _take_over(files, fd):
             asyncio.run(Gateway(files, idle_s).run(ready_fd))
-        elif ready_fd is not None:
-            os.write(ready_fd, b"+")
+        else:
+            _tell_ready(ready_fd)
     finally:
         os.close(fd)
 
@@ -52,16 +52,26 @@ def serve(home: Path, idle_s: float, ready_fd: int | None) -> None:
 def _take_over(files: Rendezvous, fd: int) -> bool:
     """Become the one gateway of the store; False when another one serves.
 
-    A client that dies while it starts a gateway drops its lock, so two can be started after all.
+    A client that dies while it starts a gateway drops its lock, so two can be started after all. The other one
+    may be listening already without having written down where it is.
     """
     deadline = time.monotonic() + _TAKE_OVER_S
     while not try_lock(fd):
-        if answers(files.socket):
+        if announced(files):
             return False
         if time.monotonic() > deadline:
             raise GatewayError("another gateway of this store neither serves nor ends; end it by hand")
         time.sleep(0.02)
     return True
+
+
+def _tell_ready(fd: int | None) -> None:
+    """Tell the client that started us; when it has died meanwhile, others need us all the same."""
+    if fd is None:
+        return
+    with contextlib.suppress(BrokenPipeError):
+        os.write(fd, b"+")
+    os.close(fd)
 
 
 class Gateway:
@@ -87,15 +97,14 @@ class Gateway:
             loop.add_signal_handler(number, self._ending.set)
         await self._serve_on(_bind_unix(self._files.socket, self._files.folder, 0o666))
         self._inode = self._files.socket.stat().st_ino
+        # Before anybody can have the state written anew: it names the ports.
+        await self._reopen_ports()
         egress = await self._egress.start(_bind_unix(self._files.egress, self._files.folder, 0o666))
         control = await asyncio.start_unix_server(
             self._control, sock=_bind_unix(self._files.control, self._files.folder, 0o600)
         )
-        await self._reopen_ports()
         self._write_state()
-        if ready_fd is not None:
-            os.write(ready_fd, b"+")
-            os.close(ready_fd)
+        _tell_ready(ready_fd)
         idle = asyncio.create_task(self._end_when_idle())
         await self._ending.wait()
         idle.cancel()

@@ -49,9 +49,9 @@ print([event.text for event in run][-1], run.result().outcome)
 
 WAITING_CLIENT = """
 import json, sys
-import ccnb
+from ccnb import run
 print("ready", flush=True)
-ccnb.run("Do it", **json.loads(sys.argv[1]))
+run("Do it", **json.loads(sys.argv[1]))
 """
 
 
