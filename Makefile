@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 3
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint bench engines clean
+.PHONY: help demo test lint bench engines sandbox clean
 
 help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
@@ -13,6 +13,7 @@ help:
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
+	@echo "make sandbox  the tests of mode sandbox on your own Docker sandboxes, with a report to send"
 	@echo "make clean    remove what these made here"
 
 # Each of the two is made anew when the project's own list of packages has changed.
@@ -40,6 +41,9 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
+
+sandbox: $(VENV)/test.stamp
+	$(BIN)/python tools/sandbox_report.py $(LIVE)
 
 engines:
 	tools/engines.sh

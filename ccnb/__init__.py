@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ccnb.runner.sweep import sweep
     from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
+    from ccnb.widgets.panel import panel
 
 __all__ = [
     "CcnbError",
@@ -41,6 +42,7 @@ __all__ = [
     "attach",
     "compare",
     "modes",
+    "panel",
     "run",
     "runs",
     "start",
@@ -65,6 +67,7 @@ _WHERE = {
     "attach": "runner.api",
     "compare": "comparison.api",
     "modes": "runner.api:readiness",
+    "panel": "widgets.panel",
     "run": "runner.api",
     "runs": "runner.api",
     "start": "runner.api",

@@ -51,6 +51,10 @@ class EngineError(ModeUnavailableError):
     """The container engine refused, failed, or went away."""
 
 
+class OutOfReachError(EngineError):
+    """Nothing answers for a place far away, which goes on by itself: whoever attaches later finds it."""
+
+
 class ImageError(CcnbError):
     """The image is missing, can't be built, or can't be used."""
 

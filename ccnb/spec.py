@@ -45,6 +45,8 @@ _OURS = (
     "CLAUDE_CODE_OAUTH_TOKEN",
     "CLAUDE_CONFIG_DIR",
 )
+_GIT_URL = re.compile(r"(https?|ssh|git|file)://.|[\w.-]+@[\w.-]+:.")
+_PASSWORD = re.compile(r"[a-z]+://[^/@]*:[^/@]*@|https?://[^/@]+@")
 _VERSION = 1
 
 
@@ -61,26 +63,32 @@ class RunSpec:
     prompt: str
     """What the agent is asked to do; any length."""
     mode: str = "auto"
-    """`docker`, `podman`, `local`, ... or `auto`: the strongest local isolation that is ready."""
+    """`sandbox`, `docker`, `podman`, `local`, ... or `auto`: the strongest local isolation that is ready."""
     model: str | None = None
     """A model's name or alias; `None` is the agent's own default, which depends on the credential."""
     workspace: str | None = None
-    """The folder that the agent works in; `None` makes a fresh one, kept with the run."""
+    """The folder that the agent works in; `None` makes a fresh one, kept with the run.
+
+    A git URL, with `#BRANCH` or `#TAG` at its end, is cloned for the run.
+    """
     copy: bool = False
     """Work on a copy of the workspace; the changes come back with `RunResult.apply`."""
     api: str = "live"
     """`live`, `script:NAME-or-FILE` for the scripted model, `record:FILE` or `replay:FILE` for a cassette."""
     auth: str | None = None
     """How the credential reaches the API: `env` puts it in the place's environment; with `gateway` the place
-    has a stand-in, and the gateway puts the credential on outside of it.
+    has a stand-in, and the gateway puts the credential on outside of it; `host` leaves it to the proxy of
+    Docker's sandboxes.
 
-    `None` is `gateway` for an API key, and for every recording. For a subscription's token it is `env`: the
-    vendor's terms keep such a token to Claude Code itself, so whether another program may add it to Claude
-    Code's own, unchanged requests is for its owner to say, by `auth="gateway"`.
+    `None` is `host` in mode `sandbox`. Elsewhere it is `gateway` for an API key, and for every recording. For
+    a subscription's token it is `env`: the vendor's terms keep such a token to Claude Code itself, so whether
+    another program may add it to Claude Code's own, unchanged requests is for its owner to say, by
+    `auth="gateway"`.
     """
     network: str | tuple[str, ...] = "open"
-    """`open`; `none`: no interface but loopback in the place; or a list of the only hosts that can be
-    reached, on port 443 unless given: `api.example.org`, `*.example.org`, `host:8443`."""
+    """`open`; `none`: no interface but loopback (in a sandbox: nothing through its proxy); or a list of the
+    only hosts that can be reached, on port 443 unless given: `api.example.org`, `*.example.org`,
+    `host:8443`."""
     setup: str | None = None
     """A shell command that runs in the workspace before the agent."""
     check: str | None = None
@@ -125,7 +133,8 @@ class RunSpec:
             object.__setattr__(self, name, _strings(name, getattr(self, name)))
         object.__setattr__(self, "env", dict(self.env or {}))
         if self.workspace is not None:
-            object.__setattr__(self, "workspace", _absolute(self.workspace))
+            url = git_url(str(self.workspace))
+            object.__setattr__(self, "workspace", str(self.workspace) if url else _absolute(self.workspace))
         object.__setattr__(self, "network", network.parse(self.network))
         _check(self)
         # Specs that are equal must have one fingerprint, and 60 is written otherwise than 60.0.
@@ -190,6 +199,14 @@ class RunSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def git_url(workspace: str) -> tuple[str, str] | None:
+    """Return a workspace's git URL and its branch or tag; `None` for a folder."""
+    if not _GIT_URL.match(workspace):
+        return None
+    url, _, ref = workspace.partition("#")
+    return url, ref
+
+
 def _absolute(workspace: Any) -> str:
     if not str(workspace):
         raise SpecError("workspace is empty; name a folder, or leave it out for a fresh one")
@@ -227,6 +244,7 @@ def _check(spec: RunSpec) -> None:
     _check_env(spec.env)
     if spec.resume is not None:
         _check_session(spec.resume)
+    _check_url(spec)
     _check_copy(spec)
     if spec.budget_group is not None and not _GROUP.fullmatch(str(spec.budget_group)):
         raise SpecError(f"budget_group must be up to 64 letters, digits, - and _, not {spec.budget_group!r}")
@@ -276,6 +294,18 @@ def _check_env(env: Mapping[Any, Any]) -> None:
             )
         if not isinstance(value, str | Secret) or (isinstance(value, str) and "\0" in value):
             raise SpecError(f"env[{name!r}] must be a string or a Secret without NUL bytes")
+
+
+def _check_url(spec: RunSpec) -> None:
+    if spec.workspace is None or not git_url(spec.workspace):
+        return
+    if _PASSWORD.match(spec.workspace):
+        # It would be written down with the run.
+        raise SpecError(
+            "the workspace's URL holds a password; leave it out, git asks for one in its own ways"
+        )
+    if spec.copy:
+        raise SpecError("copy=True is for a folder, and a URL is cloned anyway; leave copy out")
 
 
 def _check_session(session: str) -> None:

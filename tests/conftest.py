@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -16,13 +17,14 @@ import pytest
 
 from ccnb.credentials import VARIABLES
 from ccnb.credentials.token import BEARER
-from ccnb.engine import connect
+from ccnb.engine import build, connect, default_reference, images
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap
 from ccnb.mode import get as get_mode
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
+from tests.sandboxes import Sandboxes, template
 
 REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
@@ -40,14 +42,25 @@ def missing(name: str) -> str | None:
         return None
     if name == "bubblewrap":
         return _bubblewrap.fault()
+    if name == "browser":
+        return _no_browser()
     if name == "root":
         return None if os.getuid() == 0 else "needs root"
     return None if shutil.which(name) else f"{name} isn't installed"
 
 
+def _no_browser() -> str | None:
+    """Return what of a browser and a JupyterLab is missing."""
+    for package in ("playwright", "jupyterlab"):
+        if not importlib.util.find_spec(package):
+            return f"{package} isn't installed"
+    return None if shutil.which("chromium") else "chromium isn't installed"
+
+
 def pytest_configure(config):
     # What a shell starts in the background ignores Ctrl-C, and so would the clients that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "near: what it holds makes no sense where places are far away")
     config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
 
 
@@ -98,16 +111,86 @@ def places(home):
     return lambda mode: _loop.submit(get_mode(mode).places(store_id(Store(home)))).result()
 
 
+@pytest.fixture
+def sandboxes(home, monkeypatch):
+    """Return the double of Docker's sandboxes; what a test leaves in it is removed."""
+    double = Sandboxes(monkeypatch)
+    yield double
+    double.clear()
+
+
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
 OTHERS: dict[str, dict] = json.loads(os.environ.get("CCNB_MODES_UNDER_TEST", "{}"))
 """Modes of third parties to hold to the same suite, each with what a run in it needs (an image, say)."""
-MODES = [*ENGINES, pytest.param("local", marks=pytest.mark.needs("bubblewrap")), *OTHERS]
+SANDBOXES = [
+    pytest.param(f"sandbox-{program}", marks=pytest.mark.needs("docker")) for program in ("sbx", "docker")
+]
+"""Mode `sandbox` by each of the two programs, on the double."""
+FLY = pytest.param("fly", marks=pytest.mark.needs("docker"))
+SHARED_KERNEL = [
+    *ENGINES,
+    pytest.param("local", marks=pytest.mark.needs("bubblewrap")),
+    *(name for name in OTHERS if name != "sandbox"),
+]
+"""Modes whose wall is what this machine's kernel denies; in a virtual machine much need not be denied."""
+MODES = [*SHARED_KERNEL, FLY, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
+    if request.param == "fly":
+        if request.node.get_closest_marker("near"):
+            pytest.skip("needs the gateway beside the place; far away that is refused")
+        request.getfixturevalue("fly_platform")
+    name, _, program = request.param.partition("-")
+    if name != "sandbox" or not program:
+        return request.param
+    request.getfixturevalue("sandboxes").use(program)
+    return name
+
+
+@pytest.fixture
+def inside(mode):
+    """Return a function that says where the agent of a mode sees a workspace of the caller's."""
+    return lambda workspace: str(workspace) if mode == "sandbox" else "/workspace"
+
+
+@pytest.fixture
+def closed(mode):
+    """Return the network with the fewest ways out that a mode can hold."""
+    return "open" if mode == "sandbox" else "none"
+
+
+@pytest.fixture(params=SHARED_KERNEL)
+def shared_kernel_mode(request):
+    """Run the test in each mode whose places share this machine's kernel."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def fly_double():
+    """Return a double of Fly.io that serves for all tests, with an app in it."""
+    from tests.doubles.fly.client import Double
+
+    with Double() as double:
+        double.make_app("ccnb-test")
+        yield double
+
+
+@pytest.fixture
+def fly_platform(fly_double, monkeypatch, tmp_path_factory):
+    """Let mode `fly` find the double, an app of it, and the project's image; return the double."""
+    connected = connect("docker")
+    reference = default_reference()
+    if images.inspect(connected, reference) is None:
+        build(connected, print)
+    fly_double.forget()
+    for name, value in fly_double.environment("ccnb-test", reference).items():
+        monkeypatch.setenv(name, value)
+    # A person's own settings play no part.
+    monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path_factory.mktemp("no-flyctl")))
+    return fly_double
 
 
 @pytest.fixture(params=ENGINES)
@@ -145,6 +228,10 @@ def agent(home, monkeypatch):
 
     def options(mode: str, commands: str) -> dict:
         common = {"mode": mode, "api": "script:demo", "env": {"AGENT": commands}}
+        if mode == "sandbox" and mode not in OTHERS:
+            return common | {"image": template(agent_image("docker"))}
+        if mode == "fly":
+            return common | {"image": agent_image("docker")}
         if mode not in ("docker", "podman"):
             monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
             return common | OTHERS.get(mode, {})

@@ -19,7 +19,7 @@ FLOORS = (
     {"network"},
     {"spec"},
     {"results"},
-    {"store", "stream", "render", "claude", "engine", "credentials", "_loop", "_process"},
+    {"store", "stream", "render", "claude", "engine", "fly", "credentials", "_loop", "_process"},
     {"mode", "gateway"},
     {"runner"},
     {"frames", "stats", "plots"},

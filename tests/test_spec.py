@@ -213,3 +213,16 @@ def test_no_environment_at_all_is_an_empty_one():
 def test_a_nul_byte_which_no_command_can_take_is_refused(more):
     with pytest.raises(SpecError, match="holds a NUL byte"):
         RunSpec(prompt="x", **more)
+
+
+@pytest.mark.parametrize("url", ["https://host/repo.git#main", "git@host:team/repo", "file:///srv/repo"])
+def test_a_git_url_stays_as_it_is(url):
+    assert RunSpec(prompt="p", workspace=url).workspace == url
+
+
+def test_a_url_with_a_password_is_refused_and_so_is_a_copy_of_one():
+    for url in ("https://me:secret@host/repo", "https://token@host/repo"):
+        with pytest.raises(SpecError, match="holds a password"):
+            RunSpec(prompt="p", workspace=url)
+    with pytest.raises(SpecError, match="leave copy out"):
+        RunSpec(prompt="p", workspace="https://host/repo", copy=True)

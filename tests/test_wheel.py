@@ -67,6 +67,8 @@ def test_the_wheel_holds_what_is_not_python_whole(wheel):
     with zipfile.ZipFile(wheel) as archive:
         for name in DATA:
             assert archive.read(f"ccnb/data/{name}") == (ROOT / "ccnb" / "data" / name).read_bytes()
+        for path in (ROOT / "ccnb" / "widgets" / "static").iterdir():
+            assert archive.read(f"ccnb/widgets/static/{path.name}") == path.read_bytes()
         assert "ccnb/py.typed" in archive.namelist()
         assert not [name for name in archive.namelist() if name.startswith(("tests/", "bench/", "tools/"))]
 

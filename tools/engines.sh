@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The engines the tests use: docker and podman (each rootful and rootless), bubblewrap, and a base image.
+# What the tests use: docker and podman (each rootful and rootless), bubblewrap, a base image, a browser.
 #
 #   tools/engines.sh              install, start, make the base image; a second run takes seconds
 #   tools/engines.sh share IMAGE  copy one image (a short name) from docker into the other engines
@@ -35,6 +35,7 @@ report_missing() {
     'docker|Docker Engine, Docker Desktop, OrbStack or Colima' \
     'podman|Podman' \
     'bwrap|the package bubblewrap (Linux only)' \
+    'chromium|Chromium, on the PATH as chromium' \
     'git|Git'; do
     command=${row%%|*} hint=${row#*|}
     if have "$command"; then say "$command: found"; else say "$command: missing; install $hint"; fi
@@ -60,10 +61,11 @@ need() {
 install_packages() {
   # docker-init (tini) and catatonit are what --init runs; newuidmap, slirp4netns, fuse-overlayfs
   # and rootlesskit are for the rootless engines.
-  need dockerd:docker.io docker:docker.io docker-init:tini iptables:iptables \
+  need dockerd:docker.io docker:docker.io docker-init:tini iptables:iptables docker-registry:docker-registry \
     podman:podman crun:crun runc:runc catatonit:catatonit slirp4netns:slirp4netns \
     newuidmap:uidmap fuse-overlayfs:fuse-overlayfs rootlesskit:rootlesskit \
-    bwrap:bubblewrap git:git debootstrap:debootstrap update-ca-certificates:ca-certificates
+    bwrap:bubblewrap git:git debootstrap:debootstrap update-ca-certificates:ca-certificates \
+    chromium:chromium
 }
 
 # --- processes, known by id --------------------------------------------------------------------
@@ -342,6 +344,7 @@ report_ready() {
   say "podman $(answers "$PODMAN_SOCKET") ready at unix://$PODMAN_SOCKET"
   say "podman $(answers "$TESTER_SOCKET") ready at unix://$TESTER_SOCKET (rootless, user $TESTER)"
   say "$(bwrap --version) ready"
+  say "$(chromium --version 2>/dev/null) ready"
   say "$BASE_IMAGE ready in each engine"
 }
 

@@ -35,8 +35,14 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(invoke_without_command=True, help="List the runs that are kept, or remove some.")
 image_app = typer.Typer(no_args_is_help=True, help="Build the image that agents run in.")
+sandbox_app = typer.Typer(
+    no_args_is_help=True, help="List the sandboxes of this store's runs, or remove some."
+)
+fly_app = typer.Typer(no_args_is_help=True, help="Set up mode fly: a machine of Fly.io for each run.")
 app.add_typer(runs_app, name="runs", rich_help_panel="What is kept")
+app.add_typer(sandbox_app, name="sandbox", rich_help_panel="What is kept")
 app.add_typer(image_app, name="image", rich_help_panel="This machine")
+app.add_typer(fly_app, name="fly", rich_help_panel="This machine")
 
 _KEPT, _MACHINE = "What is kept", "This machine"
 
@@ -304,3 +310,71 @@ def image_build(
     from ccnb.cli import machine
 
     return machine.build_image(engine, claude_version, base, extra_ca, platform)
+
+
+@sandbox_app.command("ls")
+def sandbox_ls(*, as_json: o.Json = False) -> int:
+    """List the sandboxes that runs of this store have left or are in; nobody else's."""
+    from ccnb.cli import sandbox
+
+    return sandbox.list_sandboxes(as_json=as_json)
+
+
+@sandbox_app.command("rm", epilog=_examples("ccnb sandbox rm 261124-063549-ddjan", "ccnb sandbox rm --all"))
+def sandbox_rm(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN|NAME]...", show_default=False)] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of this store.")] = False,
+    as_json: o.Json = False,
+) -> int:
+    """Remove sandboxes with all that is in them; a run that goes on in one is ended as lost."""
+    from ccnb.cli import sandbox
+
+    return sandbox.remove_sandboxes(names or [], everything=everything, as_json=as_json)
+
+
+@fly_app.command("setup", epilog=_examples("ccnb fly setup --app my-ccnb --region arn"))
+def fly_setup(
+    *,
+    app_name: Annotated[str | None, typer.Option("--app", help="Its name; no other app may have it.")] = None,
+    org: Annotated[str | None, typer.Option(help="The organisation that pays; else your own.")] = None,
+    region: Annotated[str | None, typer.Option(help="Where machines are made; else arn (Stockholm).")] = None,
+) -> int:
+    """Make an app on Fly.io and name it in fly.toml; needs a token in FLY_API_TOKEN."""
+    from ccnb.cli import fly
+
+    return fly.setup(app_name, org, region)
+
+
+@fly_app.command("build")
+def fly_build(
+    *,
+    engine: Annotated[
+        str | None, typer.Option(metavar="docker|podman", help="The first that answers.")
+    ] = None,
+    remote: Annotated[bool, typer.Option("--remote", help="Say how to do it without an engine.")] = False,
+) -> int:
+    """Build the project's image and push it to the app's registry."""
+    from ccnb.cli import fly
+
+    return fly.build(engine, remote=remote)
+
+
+@fly_app.command("status")
+def fly_status(*, as_json: o.Json = False) -> int:
+    """Show the app, its image, and the machines that runs have."""
+    from ccnb.cli import fly
+
+    return fly.status(as_json=as_json)
+
+
+@fly_app.command("logs")
+def fly_logs(
+    run_id: o.RunId,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> int:
+    """Print the platform's log of a run's machine; the run's events don't come from there."""
+    from ccnb.cli import fly
+
+    return fly.logs(run_id, follow=follow)

@@ -21,7 +21,7 @@ from ccnb.runner.api import readiness
 from ccnb.store import Store, folder_size
 
 if TYPE_CHECKING:
-    from ccnb.engine import Engine
+    from ccnb.engine import Engine, ImageOptions
 
 _ENGINES = ("docker", "podman")
 
@@ -67,17 +67,22 @@ def build_image(
         platform=platform,
     )
     options.certificates()
-    found = _engine(engine)
-    err = console(stderr=True)
-    if not err.is_terminal:
-        name = engines.build(found, lambda line: say(line, stderr=True), options)
-    else:
-        with Live(console=err, transient=True) as live:
-            name = engines.build(found, lambda line: _pass_by(live, line), options)
+    name = build_with(engine_of(engine), options)
     say(name)
     if name != engines.default_reference():
         say(f"runs take this image when it is named: --image {name}", stderr=True)
     return 0
+
+
+def build_with(engine: Engine, options: ImageOptions) -> str:
+    """Build the project's image on an engine, showing each step; return its name."""
+    from ccnb import engine as engines
+
+    err = console(stderr=True)
+    if not err.is_terminal:
+        return engines.build(engine, lambda line: say(line, stderr=True), options)
+    with Live(console=err, transient=True) as live:
+        return engines.build(engine, lambda line: _pass_by(live, line), options)
 
 
 def _pass_by(live: Live, line: str) -> None:
@@ -86,7 +91,7 @@ def _pass_by(live: Live, line: str) -> None:
     live.update(text)
 
 
-def _engine(kind: str | None) -> Engine:
+def engine_of(kind: str | None) -> Engine:
     """Return the engine of a kind, else the first that answers."""
     from ccnb.engine import connect
 

@@ -27,7 +27,8 @@ Mode = Annotated[
     str,
     _option(
         _WHERE,
-        "auto (the strongest that is ready), docker, podman, local, all, or a list such as docker,podman.",
+        "auto (the strongest that is ready), docker, podman, local, fly, all, or a list such as "
+        "docker,podman.",
         "--mode",
         "-m",
         envvar="CCNB_MODE",
@@ -57,9 +58,10 @@ Auth = Annotated[
     str | None,
     _option(
         _WHERE,
-        "env: the credential is in the place; gateway: it never is, the gateway adds it outside.",
+        "env: the credential is in the place; gateway: it never is, the gateway adds it outside; "
+        "host: nor is it in a sandbox, whose own proxy adds it; secret: a secret of the app (mode fly).",
         "--auth",
-        metavar="env|gateway",
+        metavar="env|gateway|host|secret",
     ),
 ]
 Network = Annotated[

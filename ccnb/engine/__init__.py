@@ -2,7 +2,7 @@
 
 from ccnb.engine.client import Engine, Identity, bind, bound, connect
 from ccnb.engine.discovery import Endpoint, endpoints
-from ccnb.engine.images import ImageOptions, build, default_reference, program_from
+from ccnb.engine.images import ImageOptions, build, default_reference, program_from, push
 
 __all__ = [
     "Endpoint",
@@ -16,4 +16,5 @@ __all__ = [
     "default_reference",
     "endpoints",
     "program_from",
+    "push",
 ]

@@ -9,7 +9,7 @@ import posixpath
 import re
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -144,6 +144,57 @@ def pull(engine: Engine, reference: str, say: Callable[[str], None]) -> None:
             f"image {reference!r} isn't on this engine and can't be pulled ({error.explanation}); "
             "check its name"
         ) from None
+
+
+def push(
+    engine: Engine, reference: str, repository: str, auth: Mapping[str, str], say: Callable[[str], None]
+) -> str:
+    """Push an image to a repository of a registry, saying each step; return its digest there.
+
+    Parameters
+    ----------
+    auth
+        `username` and `password` for the registry.
+
+    Raises
+    ------
+    ImageError
+        It is for another processor than amd64, or the registry refused it.
+    """
+    found = inspect(engine, reference) or {}
+    if found.get("Architecture") != "amd64":
+        raise ImageError(
+            f"image {reference!r} is for {found.get('Architecture')}, not amd64; "
+            "build it with `ccnb image build --platform linux/amd64`"
+        )
+    tag = reference.rpartition(":")[2]
+    digest = ""
+    with engine.mapped(f"push {repository}"):
+        engine.api.tag(reference, repository, tag)
+        try:
+            for step in engine.api.push(
+                repository, tag=tag, stream=True, decode=True, auth_config=dict(auth)
+            ):
+                if "error" in step:
+                    raise ImageError(_not_pushed(repository, str(step["error"])))
+                digest = str((step.get("aux") or {}).get("Digest") or digest)
+                if step.get("status") and not step.get("progress"):
+                    say(" ".join(filter(None, (step.get("id"), str(step["status"])))))
+        finally:
+            engine.api.remove_image(f"{repository}:{tag}", noprune=True)
+    if not digest:
+        raise ImageError(_not_pushed(repository, "the engine named no digest"))
+    return digest
+
+
+def _not_pushed(repository: str, said: str) -> str:
+    refused = any(sign in said for sign in ("unauthorized", "denied", "authentication"))
+    action = (
+        "set a token in FLY_API_TOKEN that may push"
+        if refused
+        else "see that the engine reaches the registry"
+    )
+    return f"the image could not be pushed to {repository}: {said}; {action}"
 
 
 def program_from(engine: Engine, reference: str, target: Path) -> Path:

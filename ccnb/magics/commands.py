@@ -112,15 +112,27 @@ class CcMagics(Magics):
 
     def cc_attach(self, line: str) -> Any:
         """Follow a run from its first event to its result; the interrupt leaves it going on."""
+        from ccnb.magics.running import Blocking, complete
+
+        return complete(self._attach(line, Blocking()))
+
+    async def acc_attach(self, line: str) -> Any:
+        """Follow a run with the kernel's loop going on; the twin of `cc_attach`."""
+        from ccnb.magics.running import OnLoop
+
+        return await self._attach(line, OnLoop())
+
+    async def _attach(self, line: str, waiting: Any) -> Any:
         given = self._options("cc_attach", line)
         with in_one_line():
             from ccnb.magics.live import open_view
-            from ccnb.magics.running import Blocking, complete, watch
+            from ccnb.magics.running import watch
             from ccnb.store import Store
 
             row = Store().run(given.run)
-            view = open_view(self.shell, quiet=False, begun_at=row.created_at.timestamp())
-            return complete(watch(ccnb.attach(row.run_id), view, Blocking()))
+            began_at = row.created_at.timestamp()
+            view = open_view(self.shell, quiet=False, awaited=waiting.answers, begun_at=began_at)
+            return await watch(ccnb.attach(row.run_id), view, waiting)
 
     def cc_stop(self, line: str) -> Any:
         """End a run and return its result."""

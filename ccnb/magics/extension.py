@@ -13,6 +13,8 @@ from ccnb.magics import options as o
 from ccnb.magics.commands import CcMagics
 from ccnb.magics.complete import options_of
 
+_CALL = "await get_ipython().magics_manager.registry['CcMagics']"
+
 
 def load(shell: Any) -> None:
     """Give the magics to a shell; twice is harmless."""
@@ -44,7 +46,7 @@ def unload(shell: Any) -> None:
 
 
 class Awaited:
-    """Turns a `%%cc` cell into an awaited call: then the kernel can answer while the cell runs.
+    """Turns a cell of `%%cc`, or of `%cc_attach` alone, into an awaited call: then the kernel can answer.
 
     A `%%cc` inside of another magic's cell (`%%time`) stays as it is: there nothing can be awaited.
     """
@@ -53,6 +55,7 @@ class Awaited:
         self._shell = shell
         self._head = f"%%{name}"
         self._in_cell = False
+        self._attaches = _is_ours(shell.magics_manager.magics["line"]["cc_attach"])
         self._hooks = {"pre_run_cell": self._begin, "post_run_cell": self._end}
         for event, hook in self._hooks.items():
             shell.events.register(event, hook)
@@ -68,10 +71,14 @@ class Awaited:
         """Return the lines of the cell (IPython's protocol of input transformers)."""
         first = lines[0].rstrip() if lines else ""
         name, _, options = first.partition(" ")
-        if name != self._head or self._in_cell or not self._shell.autoawait:
+        if self._in_cell or not self._shell.autoawait:
             return lines
         body = "".join(lines[1:])
-        return [f"await get_ipython().magics_manager.registry['CcMagics'].acc({options!r}, {body!r})\n"]
+        if name == self._head:
+            return [f"{_CALL}.acc({options!r}, {body!r})\n"]
+        if name == "%cc_attach" and self._attaches and not body.strip():
+            return [f"{_CALL}.acc_attach({options!r})\n"]
+        return lines
 
     def _begin(self, _: Any) -> None:
         self._in_cell = True

@@ -31,6 +31,9 @@ _END_LIMIT_S = 20.0
 class Waiting(Protocol):
     """How time passes: with the kernel's loop, or without any."""
 
+    answers: bool
+    """Whether the kernel answers its front end meanwhile."""
+
     def pause(self, seconds: float) -> Awaitable[None]:
         """Let time pass."""
 
@@ -40,6 +43,8 @@ class Waiting(Protocol):
 
 class Blocking:
     """Holds everything up meanwhile. Its coroutines never suspend: see `complete`."""
+
+    answers = False
 
     async def pause(self, seconds: float) -> None:
         """See `Waiting`."""
@@ -52,6 +57,8 @@ class Blocking:
 
 class OnLoop:
     """Lets the kernel answer meanwhile: a Stop button, another comm."""
+
+    answers = True
 
     async def pause(self, seconds: float) -> None:
         """See `Waiting`."""
@@ -94,7 +101,7 @@ async def perform(
     for mode in request.modes:
         budget = purse.budget_usd(request.options, limit_usd)
         limits = {} if budget is None else {"budget_usd": budget}
-        view = open_view(shell, quiet=request.quiet or request.in_background)
+        view = open_view(shell, quiet=request.quiet or request.in_background, awaited=waiting.answers)
         options = {**request.options, **limits, "mode": mode, "on_progress": view.say}
         begin = partial(api.start, request.prompt, **options)
         if request.in_background:

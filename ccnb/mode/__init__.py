@@ -13,6 +13,8 @@ _OWN = {
     "docker": "ccnb.mode.docker:DockerMode",
     "podman": "ccnb.mode.podman:PodmanMode",
     "local": "ccnb.mode.local:LocalMode",
+    "sandbox": "ccnb.mode.sandbox:SandboxMode",
+    "fly": "ccnb.mode.fly:FlyMode",
 }
 
 
@@ -29,6 +31,12 @@ async def probe(name: str) -> Readiness:
     except ModeUnavailableError as error:
         what, _, action = error.message.rpartition("; ")
         return Readiness(name, ready=False, why=what, next_action=action)
+
+
+def auths(name: str) -> tuple[str, ...]:
+    """Return the ways in which the credential can reach the agent in a mode."""
+    # A third party's mode may be older than the attribute.
+    return getattr(get(name), "auths", ("env", "gateway"))
 
 
 @cache

@@ -59,15 +59,15 @@ def _unpack(engine: Engine, place: Place, source: str, target: Path, *, prune: b
     with engine.get(place.id, source) as archive:
         for entry in archive:
             _, _, name = entry.name.partition("/")
-            if name and _make(archive, entry, target, name):
+            if name and make(archive, entry, target, name):
                 seen.add(target / name)
     if prune:
         for path in sorted(target.rglob("*"), reverse=True):
             if path not in seen:
-                _remove(path)
+                remove(path)
 
 
-def _make(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, name: str) -> bool:
+def make(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, name: str) -> bool:
     """Make one entry as it was there, ours and without set-id bits; `False` for pipes and devices.
 
     A link is kept wherever it leads, and never followed: neither one that came with the archive nor one of
@@ -75,7 +75,7 @@ def _make(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, name: 
     """
     path = _inside(target, name)
     if not (entry.isdir() and path.is_dir() and not path.is_symlink()):
-        _remove(path)
+        remove(path)
     content = archive.extractfile(entry) if entry.isreg() else None
     if entry.isdir():
         path.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def _inside(target: Path, name: str) -> Path:
     return path
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

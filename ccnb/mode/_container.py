@@ -46,6 +46,7 @@ class ContainerMode:
 
     name = "container"
     takes_archives = True
+    auths = ("env", "gateway")
     rank = 0
     isolation = "container (shared kernel)"
 

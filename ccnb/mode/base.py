@@ -60,8 +60,15 @@ class Image:
     conditions: Mapping[str, str] = field(default_factory=dict)
     """What to record of it with the run."""
     warnings: tuple[str, ...] = ()
+    archive: bool = False
+    """Whether files can go in and out as archives only."""
     api_by_tcp: tuple[str, str] | None = None
     """Where the gateway must listen, and by which name it is reached, when its socket can't be mounted."""
+    holds_network: bool = False
+    """Whether a closed network can be held all the same, by the mode's own proxy."""
+    injects: bool = False
+    """Whether the mode's own proxy adds the credential to the agent's requests: then none enters the place,
+    and the agent has the home that the place gives it."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,8 @@ class Mode(Protocol):
     name: str
     takes_archives: bool
     """Whether files can go in and out as archives, where the place can't see the caller's folders."""
+    auths: tuple[str, ...]
+    """The ways in which the credential can reach the agent (see `RunSpec.auth`)."""
 
     async def probe(self) -> Readiness:
         """Say whether the mode is ready; never raise."""

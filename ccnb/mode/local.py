@@ -35,6 +35,7 @@ class LocalMode:
 
     name = "local"
     takes_archives = False
+    auths = ("env", "gateway")
 
     async def probe(self) -> Readiness:
         """Say whether there is a program to run, and how it would be walled off."""

@@ -2,7 +2,7 @@
 
 from ccnb.render.events import event_lines, retry_text, tool_summary
 from ccnb.render.grid import Cell, Grid
-from ccnb.render.machine import doctor_table, facts_table, readiness_table
+from ccnb.render.machine import doctor_table, facts_table, readiness_table, sandboxes_table
 from ccnb.render.network import network_table
 from ccnb.render.runs import (
     ListedRun,
@@ -39,6 +39,7 @@ __all__ = [
     "readiness_table",
     "retry_text",
     "runs_table",
+    "sandboxes_table",
     "size",
     "status_line",
     "summary",

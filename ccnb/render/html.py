@@ -44,9 +44,9 @@ def coloured(text: str, style: str) -> str:
     return f'<span style="{look}">{escaped(text)}</span>' if look else escaped(text)
 
 
-def markdown(text: str) -> str:
+def markdown(text: str, most: int = _MOST_ANSWER) -> str:
     """Return somebody's Markdown as HTML: raw HTML in it is shown as it is written, pictures are links."""
-    cut = text[:_MOST_ANSWER]
+    cut = text[:most]
     more = f"<p><i>and {len(text) - len(cut):,} more characters</i></p>" if len(text) > len(cut) else ""
     return f"{_markdown().render(harmless(cut))}{more}"
 
@@ -115,13 +115,18 @@ def bar(timings: Timings) -> str:
     return f'<div style="{look}">{pieces}</div><div>{duration(total_s)}: {words}</div>'
 
 
-def lines(head: str, shown: Sequence[str], *, is_open: bool) -> str:
-    """Return lines of a run below a head; folded unless they are to be seen."""
+def lines(head: str, shown: Sequence[str]) -> str:
+    """Return lines of a run below a head."""
     text = "".join(f"<div>{escaped(line) or '&nbsp;'}</div>" for line in shown)
     block = f'<div style="{_MONO};font-size:.85em;max-height:30em;overflow:auto">{text}</div>'
-    if is_open:
-        return f"<div>{escaped(head)}</div>{block}"
-    return f"<details><summary>{escaped(head)}</summary>{block}</details>"
+    return f"<div>{escaped(head)}</div>{block}"
+
+
+def folded(head: str, body: str, *, is_open: bool) -> str:
+    """Return HTML that is folded below a head."""
+    state = " open" if is_open else ""
+    block = f'<div style="max-height:40em;overflow:auto">{body}</div>'
+    return f"<details{state}><summary>{escaped(head)}</summary>{block}</details>"
 
 
 def patch(text: str) -> str:
@@ -143,9 +148,18 @@ def _diff(lines: Sequence[str]) -> Iterable[str]:
             bold = line.startswith("diff --git ")
             yield f"<div>{f'<b>{escaped(line)}</b>' if bold else coloured(line, 'dim')}</div>"
             continue
-        background = _MARKS.get(line[:1])
-        look = f' style="background:{background}"' if background else ""
-        yield f"<div{look}>{escaped(line) or '&nbsp;'}</div>"
+        yield _marked(line)
+
+
+def diff(shown: Sequence[str]) -> str:
+    """Return the lines of hunks, each coloured by its mark."""
+    return "".join(map(_marked, shown))
+
+
+def _marked(line: str) -> str:
+    background = _MARKS.get(line[:1])
+    look = f' style="background:{background}"' if background else ""
+    return f"<div{look}>{escaped(line) or '&nbsp;'}</div>"
 
 
 def _cell(cell: str | Cell) -> str:

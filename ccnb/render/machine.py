@@ -42,3 +42,10 @@ def doctor_table(things: Sequence[tuple[str, str, str]]) -> Grid:
         (Cell(thing, "bold"), Cell(found, "red" if action else ""), action) for thing, found, action in things
     ]
     return Grid(("", "found", "what to do"), rows, whole=frozenset({0}))
+
+
+def sandboxes_table(rows: Sequence[Mapping[str, str]]) -> Grid:
+    """Return a row for each sandbox: `name, run_id, program, run` (its state or outcome) and `workspace`."""
+    columns = ("name", "run_id", "program", "run", "workspace")
+    cells = [tuple(row[column] for column in columns) for row in rows]
+    return Grid(("sandbox", "run", "by", "state", "workspace"), cells, whole=frozenset({0, 1}))

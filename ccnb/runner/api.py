@@ -30,7 +30,7 @@ from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.lists import ModeList, RunList
-from ccnb.spec import RunSpec
+from ccnb.spec import RunSpec, git_url
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
 Say = Callable[[str], None]
@@ -142,11 +142,10 @@ def settled(spec: RunSpec, store: Store) -> tuple[RunSpec, list[str]]:
     """
     spec = continued(spec, store)
     workspaces.check(spec.workspace)
-    spec = models.settle(spec)
-    warnings = models.check(spec)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
-    modes.get(spec.mode)
+    spec = models.settle(spec)
+    warnings = models.check(spec)
     return spec, warnings
 
 
@@ -293,6 +292,8 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
                     on_event(event)
             row = store.run(handle.run_id)
             handle._set(state=row.state)
+            if handle._is_watched or on_event is not None:
+                row.folder.note_watcher()
             if handle._cancel_wanted.is_set():
                 row.folder.want_cancel()
             if row.record is not None:
@@ -313,6 +314,9 @@ def _same(spec: RunSpec, store: Store) -> RunRow | None:
 
     Where it goes on with an earlier run, that run is what it began on.
     """
+    if spec.workspace is not None and git_url(spec.workspace):
+        # What a branch has may have changed.
+        return None
     digest = models.source_digest(spec)
     for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
         if row.record is not None and row.record.check is not None and not row.record.check.passed:

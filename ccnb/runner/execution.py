@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, NotSharedError, PlaceLostError, StartError, StoreError
+from ccnb.errors import (
+    CcnbError,
+    NotSharedError,
+    OutOfReachError,
+    PlaceLostError,
+    StartError,
+    StoreError,
+)
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
 from ccnb.results import ErrorInfo, Event, RunRecord
@@ -71,7 +78,8 @@ class Execution:
         ------
         CcnbError
             The infrastructure failed; the run is in the store with the outcome `infrastructure`. After a
-            `StoreError` everything is left as it is, so that it can be attached to.
+            `StoreError`, and where a place is out of reach, everything is left as it is, so that it can be
+            attached to.
         """
         work = asyncio.create_task(self._work())
         cancel = asyncio.create_task(self._pass_cancel_on(work))
@@ -85,7 +93,8 @@ class Execution:
         except PlaceLostError as error:
             return await self._give_up("lost", ErrorInfo("place_lost", error.message))
         except Exception as error:
-            if self._looking and isinstance(error, CcnbError):
+            away = isinstance(error, OutOfReachError) and self._progress.attempted
+            if away or (self._looking and isinstance(error, CcnbError)):
                 # What the run did may lie there complete: a later attach finds it.
                 raise
             await self._give_up("infrastructure", ErrorInfo(type(error).__name__, str(error)))
@@ -167,6 +176,7 @@ class Execution:
         image = await self._mode.prepare(self._spec, self._say)
         self._progress.conditions |= {**image.conditions, "api_digest": models.source_digest(self._spec)}
         self._progress.warnings.extend(image.warnings)
+        self._progress.archive |= image.archive
         self._mark("image")
         plan = await _whole(asyncio.to_thread(self._plan, image))
         self._progress.attempted = True
@@ -214,7 +224,8 @@ class Execution:
         )
         self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
         self._folder.write_private("secrets", self._hidden)
-        plans.lay_out(self._folder, spec, self._workspace)
+        relay = bool(spec.hosts) and access.socket_folder is not None
+        plans.lay_out(self._folder, spec, self._workspace, relay=relay)
         carry_over(self._folder, spec)
         return plans.make_plan(
             run_id=run_id,
@@ -277,6 +288,7 @@ class Execution:
             last_step=self._last_step,
             on_event=self._took_event,
             on_step=self._took_step,
+            is_watched=lambda: self._run._is_watched or self._on_event is not None,
         )
         # It goes through the events that are there already: there may be very many.
         self._follower = follower = await asyncio.to_thread(make)
@@ -329,6 +341,8 @@ class Execution:
         self._save("collecting")
         try:
             await self._mode.files_out(place, self._folder, self._workspace)
+        except OutOfReachError:
+            raise
         except CcnbError as failure:
             self._recorder.warn(f"the files could not be brought back: {failure}")
         files = await asyncio.to_thread(self._recorder.look_at_files, follower)

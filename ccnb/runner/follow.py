@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ccnb.errors import CcnbError, StartError
+from ccnb.errors import CcnbError, OutOfReachError, StartError
 from ccnb.mode.base import Mode, Place, PlaceState
 from ccnb.redact import Redactor
 from ccnb.results import Event
@@ -71,6 +71,7 @@ class Follower:
         last_step: str,
         on_event: OnEvent,
         on_step: Callable[[Step], object],
+        is_watched: Callable[[], bool],
     ) -> None:
         self._run_id = run_id
         self._store = store
@@ -84,6 +85,7 @@ class Follower:
         self._last_step = last_step
         self._on_event = on_event
         self._on_step = on_step
+        self._is_watched = is_watched
         row = store.run(run_id)
         self.offset, self.digest = row.offset, row.digest
         self.tally = Tally()
@@ -129,7 +131,13 @@ class Follower:
             self._stop_sent_at = time.monotonic()
             # An agent that hangs after its result has done its work, which is still to be checked.
             name = "enough" if reason == "after_result" else "stop"
-            await self._mode.write(self._place, self._folder, name)
+            try:
+                await self._mode.write(self._place, self._folder, name)
+            except OutOfReachError:
+                # The next look asks again.
+                self._stop_sent_at = None
+                if reason == "cancelled":
+                    self._folder.want_cancel()
 
     def _note_reason(self, reason: str) -> None:
         if self._progress.stop_reason is None:
@@ -166,9 +174,8 @@ class Follower:
                 await self._act()
             elif was_over:
                 break
-            else:
-                # A look that found nothing may have begun before the agent's last words.
-                was_over = self._is_over()
+            # Only a look that begins after the agent's end shows that there is no more.
+            was_over = self._is_over()
         self._take([*self._lines.flush()])
 
     def _is_over(self) -> bool:
@@ -201,8 +208,13 @@ class Follower:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(1.0)
+            if self._is_watched():
+                self._folder.note_watcher()
             try:
                 await self._look()
+            except OutOfReachError:
+                # It goes on without us, and its silence is not its own.
+                self._alive_at = time.monotonic()
             except CcnbError:
                 # The engine doesn't answer. The run folder may still be written to, and its heartbeat
                 # says whether it is.
@@ -212,7 +224,7 @@ class Follower:
     async def _look(self) -> None:
         silent_s = self._silent_s()
         if self._stop_sent_at and time.monotonic() - self._stop_sent_at > STOP_LIMIT_S:
-            await self._mode.destroy(self._place)
+            await self._end_place()
         elif self._folder.cancel_wanted:
             await self.stop("cancelled")
         elif self.tally.result is not None and silent_s > AFTER_RESULT_S and "agent" not in self.steps:
@@ -220,13 +232,20 @@ class Follower:
         elif "started" in self.steps and time.monotonic() - self._step_at > self._timeout_s + OVERDUE_S:
             # Whoever should have ended it doesn't, so there is nobody to ask.
             self._note_reason("timeout")
-            await self._mode.destroy(self._place)
+            await self._end_place()
         elif self._is_wedged(silent_s):
             await self.stop("wedged")
         if time.monotonic() - self._alive_at > _LOOK_EVERY_S:
             state = await self._mode.state(self._place)
             if state.status in ("ended", "gone") and not self._over.is_set():
                 self.gone = state
+
+    async def _end_place(self) -> None:
+        """End a place that doesn't end by itself; one that still has the files is only given up."""
+        if self._progress.archive:
+            self.gone = PlaceState("ended", detail="it did not end by itself")
+        else:
+            await self._mode.destroy(self._place)
 
     def _is_wedged(self, silent_s: float) -> bool:
         if self.tally.retry_status in _LIMITED or "agent" in self.steps or "started" not in self.steps:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
+import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +26,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 
 _LOOK_S = 0.25
+_LOOK_COUNTS_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,9 +50,7 @@ class RunResult(RunRecord, Shown):
     @property
     def workspace(self) -> Path:
         """Return the folder in which the agent worked."""
-        if self.spec.workspace is not None and not self.spec.copy:
-            return Path(self.spec.workspace)
-        return self.folder.workspace
+        return workspaces.location(self.folder, self.spec.workspace, copy=self.spec.copy)
 
     @property
     def events(self) -> Events:
@@ -130,6 +132,8 @@ class Run:
         self._changed = threading.Condition()
         self._state = "preparing"
         self._health = "ok"
+        self._watchers = 0
+        self._looked_at = -math.inf
         self._cancel_wanted = asyncio.Event()
         self._future: concurrent.futures.Future[RunResult] | None = None
 
@@ -151,10 +155,12 @@ class Run:
     @property
     def events(self) -> Events:
         """Return the events so far."""
+        self._looked_at = time.monotonic()
         return Events(self._store, self.run_id)
 
     def events_after(self, offset: int) -> Iterator[Event]:
         """Yield the events so far that begin after a byte of the output."""
+        self._looked_at = time.monotonic()
         return self._store.events(self.run_id, after=offset)
 
     @property
@@ -175,7 +181,7 @@ class Run:
         CcnbError
             The infrastructure failed.
         """
-        with WithoutInnerFrames():
+        with WithoutInnerFrames(), self._watched():
             return _loop.wait(self._needed(), self.cancel)
 
     def cancel(self) -> None:
@@ -183,6 +189,10 @@ class Run:
         _loop.call(self._cancel_wanted.set)
 
     def __iter__(self) -> Iterator[Event]:
+        with self._watched():
+            yield from self._all_events()
+
+    def _all_events(self) -> Iterator[Event]:
         after = -1
         while True:
             over = self.done
@@ -196,21 +206,36 @@ class Run:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         after = -1
-        while True:
-            over = self.done
-            for event in self._store.events(self.run_id, after=after):
-                after = event.offset
-                yield event
-            if over:
-                return
-            await asyncio.sleep(_LOOK_S / 5)
+        with self._watched():
+            while True:
+                over = self.done
+                for event in self._store.events(self.run_id, after=after):
+                    after = event.offset
+                    yield event
+                if over:
+                    return
+                await asyncio.sleep(_LOOK_S / 5)
 
     def __await__(self) -> Generator[Any, None, RunResult]:
-        with WithoutInnerFrames():
+        with WithoutInnerFrames(), self._watched():
             return (yield from _loop.bridge(self._needed()).__await__())
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self._state}>"
+
+    @property
+    def _is_watched(self) -> bool:
+        """Return whether somebody waits for it, or has just looked: a far place is then asked more often."""
+        return self._watchers > 0 or time.monotonic() - self._looked_at < _LOOK_COUNTS_S
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Count as somebody who wants to know soon how it goes."""
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     def _needed(self) -> concurrent.futures.Future[RunResult]:
         assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101

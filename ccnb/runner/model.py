@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ccnb import credentials, network
+from ccnb import mode as modes
 from ccnb.errors import SpecError
 from ccnb.gateway import cassette, registration, script
 from ccnb.gateway import process as gateway
@@ -67,8 +68,9 @@ def check(spec: RunSpec) -> list[str]:
     ------
     CassetteError, CredentialError, ScriptError, SpecError
     """
-    if spec.auth not in (None, "env", "gateway"):
-        raise SpecError(f"auth {spec.auth!r} isn't there yet; use env or gateway")
+    known = modes.auths(spec.mode)
+    if spec.auth is not None and spec.auth not in known:
+        raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
     match spec.api_source:
         case "script":
             script.load_script(spec.api.partition(":")[2])
@@ -78,13 +80,15 @@ def check(spec: RunSpec) -> list[str]:
             _check_recording(spec)
     if not needs_credential(spec):
         return []
-    if not needs_gateway(spec) and spec.network != "open":
+    if spec.auth == "env" and spec.network != "open" and "gateway" in known:
         raise SpecError(
             f"network {network.shown(spec.network)} leaves no way to the model but the gateway, which "
             "auth='env' doesn't take; use auth='gateway', or api='script:NAME'"
         )
     if not needs_gateway(spec) and spec.budget_group is not None:
         raise SpecError("only the gateway can hold one budget over several runs; use auth='gateway'")
+    if spec.auth == "host":
+        return []
     if needs_gateway(spec):
         Upstream.from_environment()
     else:
@@ -93,8 +97,8 @@ def check(spec: RunSpec) -> list[str]:
 
 
 def _check_recording(spec: RunSpec) -> None:
-    if spec.auth == "env":
-        raise SpecError("auth='env' keeps the gateway out, and only that can record; leave auth out")
+    if spec.auth in ("env", "host"):
+        raise SpecError(f"auth={spec.auth!r} keeps the gateway out, and only that can record; leave auth out")
     file = _file(spec)
     if spec.workspace is not None and not spec.copy and file.is_relative_to(spec.workspace):
         raise SpecError(
@@ -110,11 +114,15 @@ def _file(spec: RunSpec) -> Path:
 
 
 def _default_auth(spec: RunSpec) -> str:
-    """Return `gateway` where nothing speaks against it.
+    """Return `host` where the mode has it, else `gateway` where nothing speaks against it.
 
     A subscription's token is meant for Claude Code alone, by the vendor's terms: that another program adds it
     to a request is not for us to begin. Who asks for a recording asks for just that.
     """
+    if spec.api_source == "live":
+        for own in ("host", "secret"):
+            if own in modes.auths(spec.mode):
+                return own
     if spec.api_source == "record" or credentials.find().variable == "ANTHROPIC_API_KEY":
         return "gateway"
     return "env"
@@ -136,6 +144,8 @@ def open_access(
     ------
     CassetteError, CredentialError, GatewayError, SpecError
     """
+    if image.injects:
+        return Access({}, {})
     if not needs_gateway(spec):
         found = credentials.find()
         url = api_url()
@@ -209,7 +219,7 @@ def source_digest(spec: RunSpec) -> str | None:
 
 def _by_tcp(spec: RunSpec, store: Store, image: Image) -> str:
     """Return the gateway's address for a place that can't see a socket of this machine."""
-    if spec.network != "open":
+    if spec.network != "open" and not (image.api_by_tcp and image.holds_network):
         raise SpecError(
             f"network {network.shown(spec.network)} can't be held here: this engine, in a virtual machine or "
             "elsewhere, can't see the gateway's socket; use network='open', or an engine of this machine"

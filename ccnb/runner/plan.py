@@ -37,15 +37,17 @@ def lifetime_s(spec: RunSpec) -> float:
     return 3 * spec.timeout_s + spec.keep_s + 600
 
 
-def environment(spec: RunSpec, layout: Layout, access: Access) -> dict[str, str]:
-    """Return the environment of everything in the place, secrets in the clear."""
-    env = {
+def environment(spec: RunSpec, layout: Layout, access: Access, *, injects: bool = False) -> dict[str, str]:
+    """Return the environment of everything in the place, secrets in the clear.
+
+    Where the mode's own proxy adds the credential, the place keeps what it stands by for that: home and all.
+    """
+    ours = {
         "HOME": f"{layout.inside}/home",
         "CLAUDE_CONFIG_DIR": f"{layout.inside}/config",
-        **claude.QUIET,
         **credentials.IN_THE_PLACE,
-        **access.env,
     }
+    env = {**({} if injects else ours), **claude.QUIET, **access.env}
     given = {**access.credential, **spec.env}
     return env | {n: v.reveal() if isinstance(v, Secret) else v for n, v in given.items()}
 
@@ -60,12 +62,12 @@ def agent_command(spec: RunSpec, image: Image) -> list[str]:
     return claude.argv(spec, "acceptEdits")
 
 
-def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path) -> None:
+def lay_out(folder: RunFolder, spec: RunSpec, workspace: Path, *, relay: bool) -> None:
     """Write the run folder's inner part: supervisor, prompt, commands, the sentinel's twin."""
     inside = folder.inside
     for name in ("home", "config"):
         (inside / name).mkdir(exist_ok=True, mode=0o700)
-    for name in ("supervisor.sh", *(["relay.mjs"] if spec.hosts else [])):
+    for name in ("supervisor.sh", *(["relay.mjs"] if relay else [])):
         (inside / name).write_bytes(files("ccnb").joinpath("data", name).read_bytes())
     for name in _WRITTEN_THERE:
         # Left by a try in a place that did not see these folders.
@@ -110,7 +112,7 @@ def make_plan(
         workspace=workspace,
         layout=layout,
         command=[*supervisor, *agent_command(spec, image)],
-        env=environment(spec, layout, access),
+        env=environment(spec, layout, access, injects=image.injects),
         api_folder=access.socket_folder,
         archive=archive,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -110,6 +111,7 @@ class Recorder:
         raw = tally.result.raw if tally.result else {}
         self._end_marks(tally)
         check = self._check(follower) if follower else None
+        self._add_machine_cost()
         self.progress.conditions |= {
             "agent_version": tally.agent_version,
             "model": tally.model,
@@ -139,6 +141,13 @@ class Recorder:
             conditions=dict(self.progress.conditions),
         )
 
+    def _add_machine_cost(self) -> None:
+        """Note what the place itself cost until now, where it has a price."""
+        conditions, marks = self.progress.conditions, self.progress.marks
+        if "machine_usd_per_hour" in conditions and "image" in marks:
+            hours = (time.time() - marks["image"]) / 3600
+            conditions["machine_usd"] = round(hours * float(conditions["machine_usd_per_hour"]), 6)
+
     def _clean(self, patch: Path) -> None:
         """Keep the patch without the run's secrets too, if it has any: it is shown so."""
         if patch.stat().st_size > _LARGEST_CLEAN:
@@ -153,7 +162,8 @@ class Recorder:
         """Set the last marks. Time in which nobody followed the run is no time of its own."""
         marks = self.progress.marks
         if tally.first_at is not None:
-            marks["first_event"] = tally.first_at.timestamp()
+            # From a place far away it comes late, and is older than what came to pass before that.
+            marks["first_event"] = min(tally.first_at.timestamp(), marks.get("agent", math.inf))
         ours = ("collect", "first_event")
         ended = max((at for name, at in marks.items() if name not in ours), default=self.begun_at)
         marks["collect"] = ended + time.time() - max(ended, self.begun_at)

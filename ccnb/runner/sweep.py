@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,13 +43,28 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
     return _loop.submit(_sweep(Store(), older_than_s)).result()
 
 
+def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
+    """Remove places of this store, but for those whose run a living process follows.
+
+    A run that was not finished is ended as `lost`.
+    """
+
+    async def remove() -> list[Swept]:
+        store = Store()
+        return [await _sweep_one(store, modes.get(mode), place, 0.0) for place in places]
+
+    return _loop.submit(remove()).result()
+
+
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
     found: list[Swept] = []
     for name in modes.names():
-        if not (await modes.probe(name)).ready:
+        try:
+            mode = modes.get(name)
+            places = await mode.places(plans.store_id(store))
+        except CcnbError:
+            # A place of it that the store knows of is named below.
             continue
-        mode = modes.get(name)
-        places = await mode.places(plans.store_id(store))
         found += [await _sweep_one(store, mode, place, older_than_s) for place in places]
     seen = {swept.run_id for swept in found}
     for row, place in store.places_left():

@@ -10,6 +10,7 @@ from pathlib import Path
 from ccnb.errors import CcnbError, SpecError
 from ccnb.results import FileChange
 from ccnb.runner.planted import runs_by_itself
+from ccnb.spec import git_url
 from ccnb.store import RunFolder
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -34,13 +35,13 @@ _CONFIG = """[core]
 
 
 def check(path: str | None) -> None:
-    """See that a named workspace is a folder.
+    """See that a named workspace is a folder; whether a URL can be cloned shows later.
 
     Raises
     ------
     SpecError
     """
-    if path is None:
+    if path is None or git_url(path):
         return
     if not Path(path).exists():
         raise SpecError(f"workspace {path} isn't there; make it, or name another folder")
@@ -52,16 +53,16 @@ def check(path: str | None) -> None:
 
 def location(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
     """Return where the agent works, made or not."""
-    return Path(named) if named is not None and not copy else folder.workspace
+    return folder.workspace if named is None or copy or git_url(named) else Path(named)
 
 
 def make(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
-    """Return the folder that the agent will work in: a named one, a copy of it, or a fresh one.
+    """Return the folder that the agent will work in: a named one, a copy of it, a clone, or a fresh one.
 
     Raises
     ------
     CcnbError
-        The named one can't be copied.
+        The named one can't be copied or cloned.
     """
     place = location(folder, named, copy=copy)
     if place != folder.workspace:
@@ -70,15 +71,36 @@ def make(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
         # A copy that was cut short is not taken for the whole.
         scratch = folder.path / "workspace.new"
         shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            shutil.copytree(named, scratch, symlinks=True)
-        except (OSError, shutil.Error) as error:
-            raise CcnbError(
-                f"workspace {named} can't be copied ({error}); leave copy out, or mend it"
-            ) from None
+        source = git_url(named)
+        if source:
+            _clone(*source, scratch)
+        else:
+            _copy(named, scratch)
         scratch.rename(folder.workspace)
     folder.workspace.mkdir(exist_ok=True)
     return folder.workspace
+
+
+def _copy(named: str, target: Path) -> None:
+    try:
+        shutil.copytree(named, target, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        raise CcnbError(f"workspace {named} can't be copied ({error}); leave copy out, or mend it") from None
+
+
+def _clone(url: str, ref: str, target: Path) -> None:
+    """Clone what a branch or tag has now, with the person's own git, which may not ask them anything."""
+    only = ["--branch", ref] if ref else []
+    done = subprocess.run(
+        ["git", "clone", "--quiet", "--depth", "1", *only, "--", url, str(target)],
+        env={**_clean_environment(), "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise CcnbError(f"{url} can't be cloned ({said[-1] if said else 'git failed'}); see that git can")
 
 
 def snapshot(folder: RunFolder, workspace: Path) -> str:

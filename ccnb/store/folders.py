@@ -19,6 +19,9 @@ import platformdirs
 
 from ccnb.errors import RunBusyError, StoreError
 
+_WATCHED_S = 5.0
+"""How long one look counts as watching."""
+
 
 def home() -> Path:
     """Return the store's home: `CCNB_HOME`, else the user's data folder; made private if it is new.
@@ -108,6 +111,18 @@ class RunFolder:
     def want_cancel(self) -> None:
         """Ask whoever follows the run for its end."""
         (self.path / "cancel").touch()
+
+    @property
+    def is_watched(self) -> bool:
+        """Return whether somebody has just looked at how the run goes."""
+        try:
+            return time.time() - (self.path / "watcher").stat().st_mtime < _WATCHED_S
+        except OSError:
+            return False
+
+    def note_watcher(self) -> None:
+        """Note that somebody looks at how the run goes."""
+        (self.path / "watcher").touch()
 
     def make(self) -> None:
         """Make the folders, private to the user."""

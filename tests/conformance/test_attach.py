@@ -207,9 +207,12 @@ def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
 def test_a_swept_run_is_over_and_is_not_done_again(home, places, agent, mode, tmp_path):
     options = agent(mode, "init; echo ran >>count; sleep 100") | {"workspace": str(tmp_path)}
     run_id = killed_at_first_event(options)
-    wait_for((tmp_path / "count").exists)
+    if mode != "fly":
+        wait_for((tmp_path / "count").exists)
     assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
     result = ccnb.attach(run_id).result()
     assert (result.outcome, result.error.kind) == ("lost", "place_lost")
-    assert (tmp_path / "count").read_text() == "ran\n"
+    if mode != "fly":
+        # From far away nothing comes of what is swept.
+        assert (tmp_path / "count").read_text() == "ran\n"
     assert places(mode) == []

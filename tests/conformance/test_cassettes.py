@@ -48,12 +48,13 @@ def recorded(home, places, api, tape, monkeypatch):  # noqa: F811 - pytest's way
     return tape
 
 
+@pytest.mark.near
 @pytest.mark.parametrize("time", range(3))
-def test_a_replay_does_the_same_in_every_mode(home, places, mode, recorded, time):
-    result = run_until_clean(places, PROMPT, mode=mode, api=f"replay:{recorded}", network="none")
+def test_a_replay_does_the_same_in_every_mode(home, places, mode, closed, inside, recorded, time):
+    result = run_until_clean(places, PROMPT, mode=mode, api=f"replay:{recorded}", network=closed)
     assert (result.outcome, result.error, result.warnings) == ("success", None, ())
     assert [name for name, _ in tools_of(result)] == ["Bash", "Write"]
-    assert tools_of(result)[1][1] == {"file_path": "/workspace/two.txt", "content": "two\n"}
+    assert tools_of(result)[1][1] == {"file_path": f"{inside(result.workspace)}/two.txt", "content": "two\n"}
     assert files_of(result) == {"one.txt": b"one\n", "two.txt": b"two\n"}
     assert result.text == "Both are there."
     assert [call["status"] for call in result.calls] == [200, 200, 200]

@@ -38,7 +38,7 @@ def live(monkeypatch, agent):
 def test_exactly_one_reaches_the_place(monkeypatch, home, places, mode, live):
     monkeypatch.setenv(KEY, "sk-ant-api03-KEY-0123456789abcdefghij")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "another-token")
-    result = run_until_clean(places, **live(mode, SHOW))
+    result = run_until_clean(places, auth="env", **live(mode, SHOW))
     assert result.outcome == "success"
     seen = seen_in_the_place(result)
     assert {name: seen[name] for name in (OAUTH, KEY, "ANTHROPIC_AUTH_TOKEN")} == {

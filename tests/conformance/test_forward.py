@@ -19,6 +19,8 @@ from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
 
+pytestmark = pytest.mark.near
+
 SLOW = """
 - say: I make a file.
   tools: [Bash: {command: "echo one >$CWD/one.txt; sleep 2.5", description: make a file}]
@@ -46,9 +48,12 @@ def api(home, monkeypatch):
 
 
 @pytest.mark.parametrize("variable", ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"])
-def test_the_real_agent_does_its_task_through_the_gateway(home, places, mode, api, variable):
-    server = api(variable=variable)
-    result = run_until_clean(places, "Make two files", mode=mode, auth="gateway", network="none")
+def test_the_real_agent_does_its_task_through_the_gateway(
+    home, places, mode, closed, inside, api, variable, tmp_path
+):
+    server = api(variable=variable, workspace=inside(tmp_path))
+    options = {"mode": mode, "auth": "gateway", "network": closed, "workspace": str(tmp_path)}
+    result = run_until_clean(places, "Make two files", **options)
     assert (result.outcome, result.error, result.warnings) == ("success", None, ())
     assert {f.path for f in result.files} == {"one.txt", "two.txt"}
     assert [call["status"] for call in result.calls] == [200, 200, 200]

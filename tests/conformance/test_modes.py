@@ -93,7 +93,7 @@ def test_a_removal_that_comes_late_takes_nothing_from_the_workspaces_next_run(
     place = Place.from_dict(Store(home).place(earlier.run_id))
     assert earlier.result().outcome == "success"
     later = ccnb.start("Do it", **options)
-    wait_for(lambda: len(later.events) == 1)
+    wait_for(lambda: len(later.events) > 0)
     _loop.submit(get_mode(mode).destroy(place)).result()
     # Else it would have been taken for a folder that the engine can't see.
     assert not Store(home).place(later.run_id)["details"].get("archive")
@@ -147,7 +147,9 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
 
 
 def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
-    commands = "init; say one; sleep 0.3; sed -i s/one/two/ /ccnb/out; result >>/ccnb/out"
+    # One far away is looked at once a second.
+    pause_s = 3 if mode == "fly" else 0.3
+    commands = f"init; say one; sleep {pause_s}; cd $HOME/..; sed -i s/one/two/ out; result >>out"
     result = run_until_clean(places, **agent(mode, commands))
     assert any("changed output" in warning for warning in result.warnings)
     assert result.events[1].text == "one"
@@ -188,13 +190,13 @@ def test_what_hung_after_its_result_is_checked_all_the_same(home, places, mode, 
 
 
 def test_the_agent_cannot_change_the_check(home, places, mode, agent):
-    result = run_until_clean(places, check="false", **agent(mode, "init; echo true >/ccnb/check; result"))
+    result = run_until_clean(places, check="false", **agent(mode, "init; echo true >$HOME/../check; result"))
     assert not result.check.passed
 
 
 def test_what_the_agent_puts_in_place_of_its_files_is_not_followed(home, places, mode, agent, tmp_path):
     (tmp_path / "private").write_text("not for the agent")
-    commands = f"init; rm -f /ccnb/err; mkfifo /ccnb/err; ln -s {tmp_path}/private /ccnb/check.out; result"
+    commands = f"init; cd $HOME/..; rm -f err; mkfifo err; ln -s {tmp_path}/private check.out; result"
     result = run_until_clean(places, check="true", **agent(mode, commands))
     assert result.outcome == "success"
     assert "not for the agent" not in str(result.to_dict())
@@ -225,7 +227,8 @@ def test_a_kept_place_can_be_looked_into_until_it_is_swept(home, places, mode, a
     assert places(mode) == []
 
 
-def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
+def test_no_network_means_no_interface_but_loopback(home, places, shared_kernel_mode, agent):
+    mode = shared_kernel_mode
     commands = "init; cat /proc/net/dev >&2; result"
     run = ccnb.run("Do it", network="none", check="tail -n +3 /proc/net/dev", **agent(mode, commands))
     interfaces = [line.split(":")[0].strip() for line in run.check.output.splitlines()]
@@ -236,7 +239,8 @@ def test_no_network_means_no_interface_but_loopback(home, places, mode, agent):
     )
 
 
-def test_the_agent_has_no_power_over_the_machine(home, places, mode, agent):
+def test_the_agent_has_no_power_over_the_machine(home, places, shared_kernel_mode, agent):
+    mode = shared_kernel_mode
     result = run_until_clean(
         places, check="id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status", **agent(mode, "result")
     )
@@ -253,7 +257,8 @@ def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, m
         places, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
     )
     assert "mine" not in result.check.output
-    assert "HOME=/ccnb/home" in result.check.output
+    home_inside = next(line for line in result.check.output.splitlines() if line.startswith("HOME="))
+    assert home_inside in ("HOME=/ccnb/home", f"HOME={result.folder.inside}/home")
 
 
 def test_a_secret_shows_nowhere(home, places, mode, agent):

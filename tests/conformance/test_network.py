@@ -25,9 +25,9 @@ from ccnb.gateway.policy import own_addresses
 from ccnb.store import Store
 from tests.conformance.test_attach import client, kill
 from tests.conformance.test_modes import DEMO, run_until_clean, wait_for
-from tests.conftest import DOUBLES
+from tests.conftest import DOUBLES, SHARED_KERNEL
 
-pytestmark = pytest.mark.needs("openssl")
+pytestmark = [pytest.mark.needs("openssl"), pytest.mark.near]
 
 GET = "node /workspace/get.mjs"
 TUNNELS = 50
@@ -35,6 +35,12 @@ WITHOUT_NODE = "localhost/ccnb-test-without-node:1"
 KILL_RELAY = """for process in /proc/[0-9]*; do
     case $(tr '\\0' ' ' <$process/cmdline) in node*/relay.mjs*) kill -9 ${process#/proc/} ;; esac
 done 2>/dev/null"""
+
+
+@pytest.fixture(params=SHARED_KERNEL)
+def mode(request):
+    """Run the test in each mode whose places take the gateway's socket; a virtual machine's don't."""
+    return request.param
 
 
 class Hello(http.server.BaseHTTPRequestHandler):

@@ -167,7 +167,8 @@ def test_a_notebook_shows_the_run_while_it_goes_on_and_keeps_the_result(notebook
     assert (live.output_type, value.output_type) == ("display_data", "execute_result")
     assert live.data["text/plain"].startswith("local: success, 6 turns")
     assert "<details>" in live.data["text/html"]
-    assert "Edit wordcount.sh" in live.data["text/html"]
+    assert "Edit</span> wordcount.sh" in live.data["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" not in live.data
     assert "success" in value.data["text/plain"]
     assert "<code>wordcount.sh</code>" in value.data["text/html"]
     assert texts(made.cells[2]) == ["'success'"]
@@ -210,7 +211,7 @@ def test_what_a_notebook_keeps_is_bounded(notebook, double):
     made = notebook("%load_ext ccnb", f"{double(many)} --out r\nGo.", "len(r.events)")
     assert texts(made.cells[2]) == ["20002"]
     live = made.cells[1].outputs[0].data["text/html"]
-    assert "the last 200 of 20002 lines" in live
+    assert "the last 200 of 20002 events" in live
     assert len(str(made.cells[1].outputs)) < 60_000
 
 

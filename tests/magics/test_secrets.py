@@ -42,6 +42,8 @@ def test_a_run_that_printed_tokens_and_failures_in_every_detail(notebook, script
         "[e.raw for e in r.events]",
         "[use.text for e in r.events for use in e.tool_results]",
         "ccnb.frames.tools_frame(r)",
+        "ccnb.panel()",
+        "from ccnb.widgets.view import RunView\nRunView([ccnb.attach(r.run_id)])",
         "r.spec, r.to_dict(), r.calls, r.warnings",
         f'ccnb.run("Go.", mode="docker", api="{script}", memory_mb=1, {given})',
         'os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"',
@@ -61,7 +63,7 @@ def test_a_run_that_printed_tokens_and_failures_in_every_detail(notebook, script
     assert "MY_TOKEN=[redacted]" in texts(made.cells[7])[0]
     assert "ANTHROPIC_API_KEY=[redacted]" in texts(made.cells[7])[0]
     assert "+MY_TOKEN=[redacted]" in texts(made.cells[5])[0]
-    assert "the patch has a secret in it" in texts(made.cells[9])[0]
+    assert "the patch has a secret in it" in texts(made.cells[11])[0]
     errors = [o for cell in made.cells for o in cell.outputs if o.output_type == "error"]
     assert [error.ename for error in errors] == ["EngineError"] * 4 + ["StoreError"]
     assert all("Traceback" in "\n".join(error.traceback) for error in errors)

@@ -499,3 +499,25 @@ def test_one_who_was_killed_in_the_middle_is_no_hindrance(tmp_path):
     (folder.path / "git.new").mkdir()
     (folder.workspace / "b.txt").write_text("b\n")
     assert [c.path for c in workspaces.changes(folder, folder.workspace, before)] == ["b.txt"]
+
+
+def test_a_git_url_is_cloned_at_its_ref(folder, tmp_path):
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    (origin / "a.txt").write_text("first\n")
+    ours = ["git", "-C", str(origin), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1"]):
+        subprocess.run([*ours, *arguments], check=True)
+    (origin / "a.txt").write_text("second\n")
+    subprocess.run([*ours, "commit", "-qam", "two"], check=True)
+    url = f"file://{origin}#v1"
+    workspaces.check(url)
+    clone = workspaces.make(folder, url, copy=False)
+    assert clone == folder.workspace
+    assert (clone / "a.txt").read_text() == "first\n"
+    assert workspaces.make(folder, url, copy=False) == clone  # who attaches finds it as it is
+
+
+def test_a_url_that_cannot_be_cloned_says_why(folder, tmp_path):
+    with pytest.raises(CcnbError, match="see that git can"):
+        workspaces.make(folder, f"file://{tmp_path}/nowhere", copy=False)

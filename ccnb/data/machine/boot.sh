@@ -1,0 +1,32 @@
+# The first process of a machine far away; it is root, and the agent isn't.
+#
+#   boot.sh UID FILES_LIMIT_S LIFETIME_S
+#
+# It waits for the files of the run (/run/ccnb/go), runs the supervisor as UID, and ends with it: the machine
+# ends then. What it prints goes to the platform's log: steps only, nothing of the agent's.
+umask 022
+mkdir -p /run/ccnb /ccnb /workspace
+chmod 700 /run/ccnb
+chown "$1:$1" /ccnb /workspace
+as="setpriv --reuid=$1 --regid=$1 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
+echo "ccnb: waiting for the files of the run"
+end=$(($(date +%s) + $2))
+until [ -e /run/ccnb/go ]; do
+    if [ "$(date +%s)" -ge "$end" ]; then
+        echo "ccnb: no files came"
+        exit 3
+    fi
+    sleep 0.2
+done
+echo "ccnb: begun"
+cd /
+CCNB_OOM_KILLS=$(sed -n 's/^oom_kill //p' /proc/vmstat)
+export CCNB_OOM_KILLS
+$as sh -c 'exec tail -n +1 -F /ccnb/steps' 2>/dev/null | sed -u 's/^/ccnb: /' &
+lifetime_s=$3
+# Quoted for a shell by whoever wrote it.
+eval "set -- $(cat /run/ccnb/command)"
+timeout -k 10 "$lifetime_s" $as sh "$@"
+code=$?
+echo "ccnb: ended $code"
+exit "$code"

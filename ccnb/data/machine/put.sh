@@ -1,0 +1,20 @@
+# Take a part of the archive that holds the files of a run; with the last part, unpack it and say go.
+#
+#   put.sh NUMBER COUNT SUM       the part comes on standard input, in base64
+#
+# Doing it twice does no harm. It prints the part's sum, which the sender compares.
+cd /run/ccnb || exit 1
+[ ! -e go ] || { echo "$3"; exit 0; }
+base64 -d >"part.$1" || exit 1
+sum=$(sha256sum <"part.$1" | cut -d ' ' -f 1)
+echo "$sum"
+[ "$sum" = "$3" ] || exit 0
+[ "$(($1 + 1))" -eq "$2" ] || exit 0
+n=0
+while [ "$n" -lt "$2" ]; do
+    cat "part.$n" || exit 1
+    n=$((n + 1))
+done | tar -xzp --numeric-owner -C / || exit 1
+rm -f part.*
+# What changes from here on is newer than this file.
+touch go

@@ -1,0 +1,74 @@
+"""The panel as a person sees it: JupyterLab in Chromium."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import ccnb
+from tests.browser.lab import expect
+
+pytestmark = pytest.mark.needs("browser", "docker")
+
+
+@pytest.fixture
+def panel(monkeypatch, request):
+    """Return a notebook that shows the panel, with podman out of reach."""
+    monkeypatch.setenv("CONTAINER_HOST", "unix:///nowhere/podman.sock")
+    notebook = request.getfixturevalue("open_notebook")("import ccnb\nccnb.panel()")
+    notebook.run_all_of(0)
+    return notebook
+
+
+def fill(out, **fields):
+    for name, text in fields.items():
+        out.get_by_label(name.replace("_", " "), exact=True).fill(text)
+
+
+def test_it_runs_what_was_asked_for_and_shows_it(panel, picture):
+    out = panel.output(0)
+    expect(out.locator(".ccnb-why")).to_contain_text("podman is not ready: no podman engine answers")
+    expect(out.locator("option", has_text="podman: not ready")).to_be_disabled()
+    fill(out, prompt="Write a word counter.", answers_from="script:demo")
+    out.get_by_label("mode", exact=True).select_option("docker")
+    out.get_by_text("the same in Python").click()
+    expect(out.locator(".ccnb-python")).to_have_text(re.compile("mode='docker',\n    api='script:demo',"))
+    out.get_by_role("button", name="Run", exact=True).click()
+    expect(out.locator(".ccnb-word")).to_have_text("success", timeout=40_000)
+    expect(out.locator(".ccnb-lines")).to_contain_text("the agent is done: 6 turns")
+    picture(out, "panel.png")
+    assert [(row.mode, row.outcome, row.spec.prompt) for row in ccnb.runs()] == [
+        ("docker", "success", "Write a word counter.")
+    ]
+    panel.save()
+    panel.page.reload()
+    panel.wait_until_idle()
+    expect(out.locator(".ccnb-word")).to_have_text("success")
+    out.get_by_text("earlier runs").click()
+    out.get_by_role("button", name="Open").click()
+    expect(out.locator(".ccnb-run")).to_have_count(1)
+    expect(out.locator(".ccnb-word")).to_have_text("success")
+
+
+def test_stop_ends_the_run_and_the_repeats_after_it(panel, home):
+    script = home / "slow.yaml"
+    script.write_text("- say: Begun.\n  tools: [{Bash: {command: ls}}]\n- say: Done.\n  wait: 60\n")
+    out = panel.output(0)
+    fill(out, prompt="Go.", answers_from=f"script:{script}", repeats="3")
+    out.get_by_label("mode", exact=True).select_option("docker")
+    out.get_by_role("button", name="Run", exact=True).click()
+    expect(out.locator(".ccnb-lines")).to_contain_text("Begun.", timeout=40_000)
+    out.locator(".ccnb-actions").get_by_role("button", name="Stop").click()
+    expect(out.locator(".ccnb-word")).to_have_text("cancelled")
+    expect(out.get_by_role("button", name="Run", exact=True)).to_be_enabled()
+    assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
+
+
+def test_a_mistake_is_one_line_and_starts_nothing(panel):
+    out = panel.output(0)
+    fill(out, prompt="Go.", answers_from="script:demo")
+    out.get_by_label("time limit (s)").fill("soon")
+    out.get_by_role("button", name="Run", exact=True).click()
+    expect(out.locator(".ccnb-error")).to_have_text("timeout_s must be a number, not 'soon'")
+    assert ccnb.runs() == []

@@ -1,0 +1,143 @@
+"""`ccnb fly`, on a double of the platform and a registry of this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tomllib
+
+import httpx
+import pytest
+
+from tests.conformance.test_modes import wait_for
+from tests.conftest import AGENT_IMAGE, agent_image
+from tests.doubles.fly.client import TOKEN, Double
+
+pytestmark = pytest.mark.needs("docker")
+
+REGISTRY = """
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
+http: {{addr: 127.0.0.1:{port}}}
+"""
+
+
+@pytest.fixture
+def platform(monkeypatch, tmp_path, home):
+    """Return a double with nothing in it; the current folder is empty."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path / "no-flyctl"))
+    for name in ("FLY_APP", "FLY_ORG", "FLY_REGION", "CCNB_FLY_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    with Double() as double:
+        for name in ("FLY_FLAPS_BASE_URL", "FLY_API_BASE_URL"):
+            monkeypatch.setenv(name, double.url)
+        monkeypatch.setenv("FLY_API_TOKEN", f"FlyV1 {TOKEN}")
+        yield double
+
+
+@pytest.fixture
+def registry(tmp_path_factory):
+    """Return the address of a registry on this machine."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry isn't installed")
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "config.yml").write_text(REGISTRY.format(folder=folder, port=port))
+    process = subprocess.Popen(
+        ["docker-registry", "serve", str(folder / "config.yml")], stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: answers(port))
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    process.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v2/", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_set_up_makes_the_app_and_names_it_in_fly_toml(cli, platform, tmp_path):
+    done = cli("fly", "setup", "--app", "my-own", "--region", "ams")
+    assert (done.code, done.err) == (0, "")
+    assert "made app my-own in organisation personal" in done.out
+    written = tomllib.loads((tmp_path / "fly.toml").read_text())
+    assert (written["app"], written["primary_region"]) == ("my-own", "ams")
+    assert "services" not in written
+    again = cli("fly", "setup")
+    assert again.code == 0
+    assert "app my-own is there already" in again.out
+    assert json.loads(cli("fly", "status", "--json").out)["app"] == "my-own"
+
+
+def test_without_a_name_one_is_made_up(cli, platform, tmp_path):
+    assert cli("fly", "setup").code == 0
+    assert tomllib.loads((tmp_path / "fly.toml").read_text())["app"].startswith("ccnb-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "says"),
+    [
+        (("setup", "--app", "taken"), {}, 3, "another app"),
+        (("setup", "--app", "A b"), {}, 2, "small letters"),
+        (("setup", "--app", "new", "--org", "unknown"), {}, 3, "--org NAME"),
+        (("setup", "--app", "new"), {"FLY_API_TOKEN": ""}, 4, "no token for Fly.io"),
+        (("setup", "--app", "new"), {"FLY_API_TOKEN": "fm2_expired"}, 4, "has expired"),
+        (("status",), {}, 3, "run `ccnb fly setup`"),
+        (("build",), {"FLY_APP": "not-there"}, 3, "run `ccnb fly setup`"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_the_next_action(cli, platform, arguments, env, code, says):
+    done = cli("fly", *arguments, **env)
+    assert done.code == code
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert TOKEN not in done.err
+
+
+def test_the_image_is_pushed_and_runs_happen_in_it(cli, platform, registry, monkeypatch):
+    monkeypatch.setenv("CCNB_FLY_REGISTRY", registry)
+    assert cli("fly", "setup", "--app", "my-own").code == 0
+    built = cli("fly", "build")
+    assert built.code == 0, built.err
+    image = built.out.strip().splitlines()[-1]
+    assert image.startswith(f"{registry}/my-own@sha256:")
+    assert json.loads(cli("fly", "status", "--json").out)["image"] == image
+    modes = {mode["mode"]: mode for mode in json.loads(cli("modes", "--json").out)}
+    assert modes["fly"]["ready"]
+    run = cli("run", "-m", "fly", "--api", "script:demo", "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["conditions"]["image"] == image
+
+
+def test_without_an_engine_the_command_for_flyctl_is_said(cli, platform):
+    assert cli("fly", "setup", "--app", "my-own").code == 0
+    done = cli("fly", "build", "--remote")
+    assert done.code == 0
+    assert "fly deploy --app my-own --build-only --push" in done.out
+
+
+def test_status_and_logs_of_a_run(cli, platform, monkeypatch):
+    agent_image("docker")
+    assert cli("fly", "setup", "--app", "my-own").code == 0
+    at_rest = cli("fly", "status").out
+    assert "as it should be between runs" in at_rest
+    monkeypatch.setenv("CCNB_FLY_IMAGE", AGENT_IMAGE)
+    run = cli("run", "-m", "fly", "--api", "script:demo", "--env", "AGENT=init; result", "--keep", "--json")
+    run_id = json.loads(run.out)["run_id"]
+    status = cli("fly", "status").out
+    assert run_id in status
+    assert "started" in status
+    said = cli("fly", "logs", run_id)
+    assert said.code == 0
+    assert "ccnb: begun" in said.out
+    assert "ccnb: agent" in said.out
+    assert cli("sweep", "--older-than", "0s").code == 0
+    assert platform.report()["machines"] == {}

@@ -1,0 +1,177 @@
+"""The client, on a double of the platform: each failure by its cause, nothing made twice, no limit broken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from ccnb.errors import CredentialError, ImageError, OutOfReachError, StartError
+from ccnb.fly import Client, Machine, Settings
+from ccnb.fly.calls import Caller, FlyError, Pace
+from ccnb.redact import Secret
+from tests.doubles.fly.client import TOKEN, Double
+
+pytestmark = pytest.mark.needs("docker")
+
+CONFIG = {
+    "image": "node:22-slim",
+    "processes": [{"exec": ["sh", "-c", "sleep 60"], "user": "root"}],
+    "guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256},
+    "restart": {"policy": "no"},
+    "metadata": {"ccnb_run": "r1"},
+}
+
+
+@pytest.fixture
+def double():
+    with Double(hang_s=0.5) as double:
+        double.make_app("mine")
+        double.forget()
+        yield double
+
+
+def settings(double, **changes) -> Settings:
+    usual = Settings(
+        app="mine", org="personal", token=Secret(TOKEN), machines_url=double.url, logs_url=double.url
+    )
+    return replace(usual, **changes)
+
+
+def ask(double, use, **changes):
+    """Run a coroutine of a client."""
+
+    async def work():
+        return await use(Client(settings(double, **changes)))
+
+    return asyncio.run(work())
+
+
+def test_a_machine_is_made_waited_for_asked_and_removed(double):
+    async def use(client):
+        machine = await client.create("m1", CONFIG)
+        await client.started(machine.id, 30)
+        done = await client.exec(machine.id, ["sh", "-c", "cat; echo oops >&2; exit 3"], "hello")
+        assert (done.code, done.stdout, done.stderr) == (3, "hello", "oops\n")
+        assert [m.id for m in await client.machines(ccnb_run="r1")] == [machine.id]
+        assert await client.machines(ccnb_run="other") == []
+        await client.destroy(machine.id)
+        await client.destroy(machine.id)
+        return await client.machine(machine.id)
+
+    assert ask(double, use) is None
+    report = double.report()
+    assert report["violations"] == []
+    assert report["against_specification"] in (None, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "error", "says"),
+    [
+        ({"token": Secret("fm2_expired")}, {}, CredentialError, "has expired.*make a new one"),
+        ({"token": Secret("fo1_somebody")}, {}, CredentialError, "was refused.*FLY_API_TOKEN"),
+        ({"app": "taken"}, {}, FlyError, "another's"),
+        ({"app": "nowhere"}, {}, FlyError, "run `ccnb fly setup`"),
+        ({"region": "xxx"}, {}, FlyError, "no capacity.*another region"),
+        ({}, {"image": "localhost:1/none:1"}, ImageError, "doesn't have the image.*run `ccnb fly build`"),
+        ({}, {"guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 300}}, FlyError, "multiple of 256"),
+    ],
+)
+def test_each_refusal_is_one_sentence_with_the_next_action(double, changes, config, error, says):
+    with pytest.raises(error, match=f"(?s){says}") as caught:
+        ask(double, lambda client: client.create("m", CONFIG | config), **changes)
+    assert "fly-request-id" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_apps_name_that_is_taken_and_an_organisation_that_is_not_there(double):
+    with pytest.raises(FlyError, match="choose another: `ccnb fly setup --app NAME`"):
+        ask(double, lambda client: client.make_app(), app="taken")
+    with pytest.raises(FlyError, match="ccnb fly setup --org NAME"):
+        ask(double, lambda client: client.make_app(), app="new", org="unknown")
+    assert ask(double, lambda client: client.app(), app="nowhere") is None
+
+
+def test_a_machine_that_ends_before_it_is_up_is_told_from_one_that_runs(double):
+    async def use(client):
+        brief = {**CONFIG, "processes": [{"exec": ["true"], "user": "root"}]}
+        machine = await client.create("m2", brief)
+        while machine.state != "stopped":
+            await asyncio.sleep(0.3)
+            machine = await client.machine(machine.id)
+        await client.started(machine.id, 20)
+
+    with pytest.raises(StartError, match="did not come up"):
+        ask(double, use)
+
+
+def test_how_a_machine_ended_is_read_from_its_events(double):
+    async def use(client):
+        config = {**CONFIG, "processes": [{"exec": ["sh", "-c", "sleep 1; exit 9"], "user": "root"}]}
+        machine = await client.create("m3", config)
+        while machine.ending is None:
+            await asyncio.sleep(0.3)
+            machine = await client.machine(machine.id)
+        return machine
+
+    machine = ask(double, use)
+    assert (machine.state, machine.ending.code, machine.ending.oom_killed) == ("stopped", 9, False)
+
+
+def test_what_an_event_leaves_out_is_zero():
+    event = {"type": "exit", "request": {"MonitorEvent": {"exit_event": {"oom_killed": True}}}}
+    older = {"type": "exit", "request": None}
+    machine = Machine.of({"id": "1", "state": "stopped", "events": [{"type": "x"}, event, older]})
+    assert (machine.ending.code, machine.ending.oom_killed) == (0, True)
+
+
+def test_with_every_fifth_call_failing_each_machine_is_made_once(double):
+    async def use(client):
+        await asyncio.gather(
+            *(client.create(f"f{n}", CONFIG | {"metadata": {"ccnb_run": f"r{n}"}}) for n in range(6))
+        )
+        machines = await client.machines()
+        await asyncio.gather(*(client.destroy(m.id) for m in machines))
+        return [m.name for m in machines]
+
+    double.set(faults=0.2, seed=7)
+    names = ask(double, use)
+    double.set(faults=0.0)
+    assert sorted(names) == [f"f{n}" for n in range(6)]
+    assert double.report()["machines"] == {}
+    assert any(name.startswith("fault") for name in double.report()["counts"])
+
+
+def test_calls_that_come_at_once_keep_to_the_limits(double):
+    async def use(client):
+        await asyncio.gather(*(client.machines() for _ in range(6)))
+
+    begun = time.monotonic()
+    ask(double, use)
+    assert double.report()["violations"] == []
+    assert time.monotonic() - begun > 3.5
+
+
+def test_a_platform_that_does_not_answer_is_out_of_reach():
+    nowhere = Settings(app="mine", token=Secret(TOKEN), machines_url="http://127.0.0.1:9")
+
+    async def work():
+        await Caller(nowhere).call("GET", "http://127.0.0.1:9/", action=("a", "b"), patience_s=0.5)
+
+    with pytest.raises(OutOfReachError, match="then attach"):
+        asyncio.run(work())
+
+
+def test_a_pace_lets_a_burst_through_and_then_its_rate():
+    async def work():
+        pace, begun, times = Pace(10.0, 2), time.monotonic(), []
+        for _ in range(5):
+            await pace.wait()
+            times.append(time.monotonic() - begun)
+        return times
+
+    times = asyncio.run(work())
+    assert times[1] < 0.05
+    assert times[4] >= 0.29

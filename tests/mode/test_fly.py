@@ -1,0 +1,270 @@
+"""Mode `fly` beyond what every mode does: far away, over a network that fails, with limits and a price."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import ccnb
+from ccnb import _loop
+from ccnb.errors import CredentialError, ImageError, ModeUnavailableError, SpecError
+from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
+from ccnb.store import Store
+from tests.conformance.test_attach import killed_after
+from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conftest import AGENT_IMAGE, agent_image
+from tests.doubles.fly.client import Double
+
+pytestmark = pytest.mark.needs("docker")
+
+FAR = {
+    "FLY_FLAPS_BASE_URL": "https://api.machines.example",
+    "FLY_API_TOKEN": "fo1_no-such-token",
+    "FLY_APP": "none",
+    "CCNB_FLY_IMAGE": "none",
+}
+
+
+@pytest.fixture
+def own_double(home, monkeypatch, tmp_path):
+    """Return a function that starts a double with settings of the test's own, and points mode `fly` to it."""
+    agent_image("docker")
+    started = []
+
+    def start(**settings) -> Double:
+        double = Double(**settings)
+        started.append(double)
+        double.set(faults=0.0)
+        double.make_app("own")
+        double.set(faults=settings.get("faults", 0.0))
+        double.forget()
+        for name, value in double.environment("own", AGENT_IMAGE).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path / "no-flyctl"))
+        return double
+
+    yield start
+    for double in started:
+        double.__exit__()
+
+
+def options(commands: str, **more) -> dict:
+    return {"mode": "fly", "api": "script:demo", "env": {"AGENT": commands}} | more
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"api": "script:demo"}, "can't reach; use api='live'"),
+        ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't be used in mode fly"),
+        ({"api": "live", "network": "none"}, "would cut a machine of Fly.io off"),
+        ({"api": "live", "cpus": 40}, "no machine with 40.0 cpus"),
+    ],
+)
+def test_what_makes_no_sense_far_away_is_refused(home, monkeypatch, given, says):
+    for name, value in FAR.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "no-such-key")
+    with pytest.raises(SpecError, match=says):
+        ccnb.run("Do it", mode="fly", **given)
+
+
+def test_what_is_missing_is_said_and_nothing_is_left(home, fly_platform, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name, error, says in (
+        ("CCNB_FLY_IMAGE", ImageError, "no image was pushed.*run `ccnb fly build`"),
+        ("FLY_APP", ModeUnavailableError, "run `ccnb fly setup`"),
+        ("FLY_API_TOKEN", CredentialError, "no token for Fly.io"),
+    ):
+        monkeypatch.delenv(name)
+        with pytest.raises(error, match=says):
+            ccnb.run("Do it", mode="fly", api="script:demo")
+        readiness = _loop.submit(get_mode("fly").probe()).result()
+        assert not readiness.ready
+        assert readiness.next_action
+    assert fly_platform.report()["created"] == []
+
+
+def test_auto_never_goes_far_away(home, fly_platform):
+    readiness = _loop.submit(get_mode("fly").probe()).result()
+    assert readiness.ready
+    assert readiness.remote
+
+
+def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, own_double):
+    double = own_double()
+    commands = 'init; printf %s "$KEY" | wc -c >length; sleep 3; result'
+    handle = ccnb.start(
+        "Do it", **options(commands, env={"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")})
+    )
+    wait_for(lambda: len(handle.events) == 1, 30)
+    machines = double.call("GET", "/v1/apps/own/machines").text
+    assert "hush-4711-hush" not in machines
+    assert "sk-ant" not in machines
+    assert len(double.report()["secrets"]["own"]) == 2
+    result = handle.result()
+    assert (result.workspace / "length").read_text().strip() == "14"
+    wait_for(lambda: double.report()["secrets"]["own"] == [])
+    assert double.report()["machines"] == {}
+
+
+def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home, places, own_double):
+    double = own_double()
+    handle = ccnb.start("Do it", **options("init; sleep 2; result", auth="env"))
+    wait_for(lambda: len(handle.events) == 1, 30)
+    assert "sk-ant" in double.call("GET", "/v1/apps/own/machines").text
+    assert double.report()["secrets"]["own"] == []
+    assert handle.result().outcome == "success"
+
+
+def test_files_of_any_number_and_size_come_through_whole(home, places, own_double, tmp_path):
+    own_double()
+    for number in range(1000):
+        file = tmp_path / f"d{number % 10}" / f"f{number}.txt"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"{number}\n" * 20)
+    (tmp_path / ".gitignore").write_text("ignored/\n")
+    (tmp_path / "ignored").mkdir()
+    (tmp_path / "ignored" / "mine").write_text("stays")
+    commands = (
+        "init; find . -name 'f*.txt' | wc -l >count; ls >seen; rm d3/f3.txt; echo more >>d4/f4.txt; "
+        "head -c 20000000 /dev/urandom >large; sha256sum large >sum; result"
+    )
+    result = run_until_clean(places, **options(commands, workspace=str(tmp_path)))
+    assert result.outcome == "success", result.error
+    assert (tmp_path / "count").read_text().strip() == "1000"
+    assert "ignored" not in (tmp_path / "seen").read_text()
+    assert (tmp_path / "ignored" / "mine").read_text() == "stays"
+    assert not (tmp_path / "d3" / "f3.txt").exists()
+    assert (tmp_path / "d4" / "f4.txt").read_text().endswith("more\n")
+    subprocess.run(["sha256sum", "--check", "--quiet", "sum"], cwd=tmp_path, check=True)
+    assert {(f.path, f.change) for f in result.files} >= {("d3/f3.txt", "removed"), ("d4/f4.txt", "changed")}
+
+
+def test_a_workspace_that_is_too_large_is_refused_with_what_to_do(home, places, own_double, tmp_path):
+    own_double()
+    with (tmp_path / "large").open("wb") as file:
+        for _ in range(26):
+            file.write(os.urandom(4 << 20))
+    with pytest.raises(SpecError, match="larger than 100 MB"):
+        ccnb.run("Do it", **options("result", workspace=str(tmp_path)))
+    assert places("fly") == []
+
+
+def test_with_every_fifth_call_failing_every_run_is_done_once_and_whole(home, places, own_double):
+    runs = 30
+    double = own_double(faults=0.2, hang_s=1.0, drop=0.3, repeat=0.1, delay_s=5.0)
+    commands = "init; for i in 1 2 3 4 5; do say $i; sleep 0.5; done; echo x >made; result"
+    with ThreadPoolExecutor(10) as pool:
+        results = list(pool.map(lambda _: ccnb.run("Do it", **options(commands)), range(runs)))
+    assert [r.outcome for r in results] == ["success"] * runs
+    for result in results:
+        assert [e.text for e in result.events] == ["", "1", "2", "3", "4", "5", "done"]
+        assert [f.path for f in result.files] == ["made"]
+    wait_for(lambda: double.report()["machines"] == {}, 60)
+    report = double.report()
+    assert sorted(report["created"]) == sorted(f"ccnb-{r.run_id}" for r in results)
+    assert sum(n for name, n in report["counts"].items() if name.startswith("fault")) > runs
+    assert report["against_specification"] in (None, [])
+
+
+def test_many_runs_at_once_keep_to_the_platforms_limits(home, places, own_double):
+    runs = 20
+    double = own_double()
+    handles = [ccnb.start("Do it", **options("init; sleep 1; result")) for _ in range(runs)]
+    assert [h.result().outcome for h in handles] == ["success"] * runs
+    wait_for(lambda: double.report()["machines"] == {}, 60)
+    assert double.report()["violations"] == []
+
+
+def test_the_end_of_the_agent_is_known_within_two_seconds(home, places, own_double):
+    own_double(latency_s=0.08)
+    commands = "init; sleep 3; date +%s.%N >/workspace/ended; result"
+    handle = ccnb.start("Do it", **options(commands))
+    at = next(time.time() for event in handle if event.type == "result")
+    result = handle.result()
+    assert 0 < at - float((result.workspace / "ended").read_text()) < 2
+
+
+def test_a_client_killed_late_costs_nothing_either(home, places, own_double):
+    """The suite kills in the first seconds, in which a machine far away has hardly begun."""
+    double = own_double()
+    for delay_s in (4.0, 5.0, 7.0):
+        run_id = killed_after(options("init; echo x >made; result"), delay_s)
+        result = ccnb.attach(run_id).result()
+        assert (result.outcome, result.error) == ("success", None)
+        assert [f.path for f in result.files] == ["made"]
+        wait_for(lambda: places("fly") == [])
+    assert len(double.report()["created"]) == 3
+    assert double.report()["secrets"]["own"] == []
+
+
+def test_without_anybody_watching_it_is_looked_at_seldom(home, places, own_double):
+    double = own_double()
+    handle = ccnb.start("Do it", **options("init; sleep 12; result"))
+    wait_for(lambda: handle.state == "running", 30)
+    time.sleep(6)
+    before = double.report()["counts"]["POST machine exec 200"]
+    time.sleep(5)
+    assert double.report()["counts"]["POST machine exec 200"] - before <= 1
+    assert handle.result().outcome == "success"
+
+
+def test_a_platform_that_is_away_for_a_while_costs_nothing(home, places, own_double):
+    double = own_double()
+    handle = ccnb.start(
+        "Do it", **options("init; for i in 1 2 3; do say $i; sleep 1; done; echo x >made; result")
+    )
+    wait_for(lambda: len(handle.events) >= 1, 30)
+    os.kill(double.pid, signal.SIGSTOP)
+    time.sleep(8)
+    os.kill(double.pid, signal.SIGCONT)
+    result = handle.result()
+    assert (result.outcome, [e.text for e in result.events][1:4]) == ("success", ["1", "2", "3"])
+    assert [f.path for f in result.files] == ["made"]
+
+
+def test_a_place_that_runs_out_of_memory_says_so(home, places, own_double):
+    own_double()
+    commands = "init; head -c 900000000 /dev/zero | tail >/dev/null; exit 137"
+    result = run_until_clean(places, **options(commands, memory_mb=512))
+    assert result.error.kind == "out_of_memory"
+    assert "memory_mb" in str(result.error)
+
+
+def test_a_machine_that_is_removed_behind_us_is_lost_and_said(home, places, own_double):
+    double = own_double()
+    handle = ccnb.start("Do it", **options("init; sleep 100"))
+    wait_for(lambda: len(handle.events) == 1, 30)
+    (place,) = places("fly")
+    double.call("DELETE", f"/v1/apps/own/machines/{place.id}?force=true")
+    result = handle.result()
+    assert (result.outcome, result.error.kind) == ("lost", "place_lost")
+
+
+def test_a_shell_without_flyctl_takes_a_line_at_a_time(home, places, own_double, monkeypatch):
+    own_double()
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    result = ccnb.run("Do it", **options("init; mkdir inner; echo hi >inner/x.txt; result", keep=True))
+    command = get_mode("fly").shell(Place.from_dict(Store(home).place(result.run_id)))
+    assert command[0] == sys.executable
+    done = subprocess.run(
+        command, input="cd inner\ncat x.txt\nid -u\n", capture_output=True, text=True, check=True
+    )
+    assert "hi\n" in done.stdout
+    assert "1000\n" in done.stdout
+    assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
+
+
+@pytest.mark.live
+def test_the_real_platform_does_the_usual_task(home):
+    result = ccnb.run("Write 'hello' to hello.txt", mode="fly", timeout_s=300)
+    assert result.outcome == "success"
+    assert [f.path for f in result.files] == ["hello.txt"]
