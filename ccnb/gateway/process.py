@@ -261,7 +261,7 @@ def answers(path: Path) -> bool:
 
 
 def announced(files: Rendezvous) -> bool:
-    """Have a running gateway write down where it is, as its store may have been removed; False when none runs."""
+    """Have a running gateway write down where it is, as its store may be new; False when none runs."""
     with contextlib.suppress(GatewayError):
         return bool(_ask(files, {"do": "announce"}))
     return False

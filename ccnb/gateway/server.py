@@ -52,8 +52,8 @@ def serve(home: Path, idle_s: float, ready_fd: int | None) -> None:
 def _take_over(files: Rendezvous, fd: int) -> bool:
     """Become the one gateway of the store; False when another one serves.
 
-    A client that dies while it starts a gateway drops its lock, so two can be started after all. The other one
-    may be listening already without having written down where it is.
+    A client that dies while it starts a gateway drops its lock, so two can be started after all. The other
+    one may be listening already without having written down where it is.
     """
     deadline = time.monotonic() + _TAKE_OVER_S
     while not try_lock(fd):
