@@ -21,7 +21,8 @@ from ccnb.gateway import registration
 from ccnb.gateway.app import create_app
 from ccnb.gateway.egress import Egress
 from ccnb.gateway.forward import Vault
-from ccnb.gateway.process import Rendezvous, announced, locked, meeting, try_lock
+from ccnb.gateway.meeting import Rendezvous, locked, meeting, try_lock
+from ccnb.gateway.process import announced
 from ccnb.gateway.registration import read_json, write_private
 from ccnb.gateway.upstream import Pass, Upstream
 from ccnb.redact import Secret

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from ccnb import network
 from ccnb.gateway import policy
-from ccnb.gateway.process import EGRESS_SOCKET
+from ccnb.gateway.meeting import EGRESS_SOCKET
 from ccnb.gateway.registration import Registration
 
 PORT = 3128

@@ -14,6 +14,7 @@ from ccnb import mode as modes
 from ccnb.errors import SpecError
 from ccnb.gateway import cassette, registration, script
 from ccnb.gateway import process as gateway
+from ccnb.gateway.meeting import meeting
 from ccnb.gateway.upstream import API_URL, Pass, Upstream, api_url
 from ccnb.mode.base import Image, Layout
 from ccnb.redact import Secret
@@ -169,7 +170,7 @@ def open_access(
     key = {leave.variable: Secret(leave.key)}
     if archive or image.api_by_tcp:
         return Access(key, {"ANTHROPIC_BASE_URL": _by_tcp(spec, store, image)})
-    path = gateway.meeting(store.home).socket
+    path = meeting(store.home).socket
     # A place without a path of its own for it (a plain process) sees the socket where it is.
     env = {"ANTHROPIC_UNIX_SOCKET": layout.api_socket or str(path), "ANTHROPIC_BASE_URL": "http://localhost"}
     if not spec.hosts:

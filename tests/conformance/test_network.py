@@ -21,6 +21,7 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.gateway import process as gateway
+from ccnb.gateway.meeting import answers, meeting
 from ccnb.gateway.policy import own_addresses
 from ccnb.store import Store
 from tests.conformance.test_attach import client, kill
@@ -356,9 +357,9 @@ def test_a_gateway_that_was_killed_and_started_again_serves_the_place(home, plac
     commands = f"init; {get}; touch ready; {wait}; {get}; result"
     run = ccnb.start("Do it", network=[tls.entry], workspace=tools, check="cat said", **agent(mode, commands))
     wait_for(Path(tools, "ready").exists)
-    meeting = gateway.meeting(home)
+    files = meeting(home)
     os.kill(gateway_pid(home), signal.SIGKILL)
-    wait_for(lambda: not gateway.answers(meeting.egress))
+    wait_for(lambda: not answers(files.egress))
     gateway.ensure(home)
     Path(tools, "go").touch()
     result = run.result()

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from ccnb.gateway import network_log, policy
-from ccnb.gateway.process import answers, ensure, meeting, stop
+from ccnb.gateway.meeting import answers, meeting
+from ccnb.gateway.process import ensure, stop
 from ccnb.gateway.registration import Registration, register, unregister
 from ccnb.redact import Redactor, Secret
 from ccnb.results import Connection

@@ -23,7 +23,8 @@ import httpx
 import pytest
 
 from ccnb.errors import GatewayError
-from ccnb.gateway.process import Address, answers, ensure, meeting, stop
+from ccnb.gateway.meeting import answers, meeting
+from ccnb.gateway.process import Address, ensure, stop
 from ccnb.gateway.registration import Registration, register, unregister
 
 ROOT = Path(__file__).parents[2]
