@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 # Test files at once: most of their time they wait for engines.
 JOBS ?= 3
+FAULTS ?= 150
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint bench engines sandbox clean
+.PHONY: help demo test torture lint bench engines sandbox clean
 
 help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
 	@echo "make test     all tests that this machine can run"
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
+	@echo "make torture  many runs under random faults; restarts the Docker engine, so use a machine of your own"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
 	@echo "make sandbox  the tests of mode sandbox on your own Docker sandboxes, with a report to send"
@@ -33,6 +35,9 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+torture: $(VENV)/test.stamp
+	$(BIN)/python -m tests.torture --faults $(FAULTS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -118,6 +118,21 @@ class TestAccess:
             shapes.add(json.dumps(reply.json()["error"]))
         assert len(shapes) == 1
 
+    @pytest.mark.parametrize("host", ["127.0.0.1", "rebound.example"])
+    def test_a_web_page_gets_nothing(self, client: TestClient, run: Register, host: str) -> None:
+        """Neither by a request across sites nor by a name of its own that leads to loopback."""
+        run()
+        page = {"origin": "https://page.example", "host": host}
+        asks = page | {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+        replies = [
+            client.post("/v1/messages", headers=page, json=body()),
+            client.options("/v1/messages", headers=asks),
+            client.get("/health", headers=page),
+        ]
+        assert [reply.status_code for reply in replies] == [401, 405, 200]
+        allowed = [name for reply in replies for name in reply.headers if name.startswith("access-control")]
+        assert allowed == []
+
     def test_an_expired_run_is_refused(self, client: TestClient, run: Register) -> None:
         key = run(seconds=-1).key
         assert client.post("/v1/messages", headers={"x-api-key": key}, json=body()).status_code == 401

@@ -1,0 +1,1 @@
+"""Many runs under random faults; `python -m tests.torture --help`."""
