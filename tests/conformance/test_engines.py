@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import ccnb
 from ccnb.engine import connect
+from ccnb.gateway.meeting import answers
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
 from tests.conformance.test_modes import DEMO, wait_for
@@ -324,87 +326,72 @@ def test_running_out_of_memory_is_told_from_a_crash(home, places, engine_mode, a
     assert (result.outcome, result.error.kind) == ("agent_error", "out_of_memory")
 
 
-@pytest.mark.needs("podman", "root")
-def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(
-    home, places, agent, monkeypatch, tmp_path
-):
-    options = agent("podman", "init; sleep 3; echo x >x.txt; result")
+@pytest.fixture
+def podman_at(monkeypatch, tmp_path):
+    """Return a context in which Podman serves at a socket of its own, the current engine's.
+
+    After it the service is gone as if it was killed, and its containers go on.
+    """
     socket = tmp_path / "podman.sock"
     monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
-    service = podman_service(socket)
-    handle = ccnb.start("Do it", **options)
-    wait_for(lambda: len(handle.events) == 1)
-    service.kill()
-    service.wait()
+
+    @contextmanager
+    def serving():
+        socket.unlink(missing_ok=True)
+        # With CONTAINER_HOST in its environment podman would be a client itself.
+        env = {name: value for name, value in os.environ.items() if name != "CONTAINER_HOST"}
+        command = ["podman", "system", "service", "--time=0", f"unix://{socket}"]
+        with subprocess.Popen(command, env=env, cwd=tmp_path) as service:
+            try:
+                wait_for(lambda: answers(socket))
+                yield f"unix://{socket}"
+            finally:
+                service.kill()
+
+    return serving
+
+
+@pytest.mark.needs("podman", "root")
+def test_an_engine_that_goes_away_costs_nothing_that_the_agent_did(home, places, agent, podman_at):
+    with podman_at():
+        handle = ccnb.start("Do it", **agent("podman", "init; sleep 3; echo x >x.txt; result"))
+        wait_for(lambda: len(handle.events) == 1)
     result = handle.result()
     assert (result.outcome, [f.path for f in result.files]) == ("success", ["x.txt"])
     wait_for(lambda: Store(home).run(result.run_id).record.timings.cleanup_s is not None)
-    service = podman_service(socket)
-    try:
+    with podman_at():
         assert "ccnb sweep" in Store(home).run(result.run_id).record.warnings[-1]
         assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
         assert places("podman") == []
-    finally:
-        service.terminate()
-        service.wait()
 
 
 @pytest.mark.needs("podman", "root")
-def test_a_run_that_ended_is_collected_though_its_engine_is_away(home, places, agent, monkeypatch, tmp_path):
-    socket = tmp_path / "podman.sock"
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
-    service = podman_service(socket)
-    options = agent("podman", "init; sleep 2; echo x >x.txt; result")
-    run_id = killed_at_first_event(options)
-    service.kill()
-    service.wait()
+def test_a_run_that_ended_is_collected_though_its_engine_is_away(home, places, agent, podman_at):
+    with podman_at():
+        run_id = killed_at_first_event(agent("podman", "init; sleep 2; echo x >x.txt; result"))
     wait_for(lambda: "finished" in (Store(home).folder(run_id).inside / "steps").read_text())
     result = ccnb.attach(run_id).result()
     assert (result.outcome, [f.path for f in result.files]) == ("success", ["x.txt"])
     wait_for(lambda: Store(home).run(run_id).record.timings.cleanup_s is not None)
-    service = podman_service(socket)
-    try:
+    with podman_at():
         assert [s.removed for s in ccnb.sweep() if s.mode == "podman"] == [True]
         assert places("podman") == []
-    finally:
-        service.terminate()
-        service.wait()
 
 
 @pytest.mark.needs("podman", "root")
 def test_sweep_reaches_places_of_an_engine_that_is_no_longer_the_current_one(
-    home, places, agent, monkeypatch, tmp_path
+    home, places, agent, podman_at, monkeypatch, tmp_path
 ):
-    socket = tmp_path / "podman.sock"
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
-    service = podman_service(socket)
-    killed_at_first_event(agent("podman", "init; sleep 100"))
-    service.kill()
-    service.wait()
+    with podman_at():
+        killed_at_first_event(agent("podman", "init; sleep 100"))
     monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/other.sock")
     (swept,) = ccnb.sweep(older_than_s=0)
     assert not swept.removed
     assert "podman" in swept.why
-    service = podman_service(socket)
-    try:
+    with podman_at() as address:
         assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
-        monkeypatch.setenv("CONTAINER_HOST", f"unix://{socket}")
+        monkeypatch.setenv("CONTAINER_HOST", address)
         assert places("podman") == []
-    finally:
-        service.terminate()
-        service.wait()
-
-
-def podman_service(socket: Path) -> subprocess.Popen:
-    socket.unlink(missing_ok=True)
-    # With CONTAINER_HOST in its environment podman would be a client itself.
-    env = {name: value for name, value in os.environ.items() if name != "CONTAINER_HOST"}
-    service = subprocess.Popen(
-        ["podman", "system", "service", "--time=0", f"unix://{socket}"], env=env, cwd=socket.parent
-    )
-    wait_for(socket.exists)
-    time.sleep(0.3)
-    return service
 
 
 def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_mode, agent):
