@@ -138,6 +138,7 @@ def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False
         "ccnb compare --mode docker,podman --api script:demo --repeats 10   (no account needed)",
         "ccnb compare 'Fix it' -w . --check 'pytest -q' --model sonnet --model opus -n 8 --name models",
         "ccnb compare --file matrix.toml",
+        "ccnb compare --lock comparison.lock",
         "ccnb compare --show models",
     )
 )
@@ -149,9 +150,12 @@ def compare(
     model: o.Models = None,
     axis: o.Axis = None,
     repeats: o.Repeats = None,
+    max_repeats: o.MaxRepeats = None,
+    precision: o.Precision = None,
     warmups: o.Warmups = None,
     name: o.ComparisonName = None,
     seed: o.Seed = None,
+    lock: o.LockFile = None,
     concurrency: o.Concurrency = None,
     workspace: o.Workspace = None,
     api: o.ComparedApi = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccnb import frames, stats
-from ccnb.comparison import carry, fate
+from ccnb.comparison import carry, fate, locks
 from ccnb.comparison import summary as summaries
 from ccnb.comparison.contrast import Contrast, check_metric, contrasts, counted, pairs_of
 from ccnb.comparison.diff import Diff, diff
@@ -197,6 +197,25 @@ class Comparison(Shown):
         """
         return carry.export(self._store, self.name, Path(path))
 
+    @property
+    def lock_file(self) -> Path:
+        """Return where its `comparison.lock` lies, once it has run."""
+        return self._store.home / "comparisons" / self.name / "comparison.lock"
+
+    def write_lock(self, path: Path | str | None = None) -> Path:
+        """Write what `compare(lock=...)` needs to run the same matrix again; return the file.
+
+        It has the matrix with its seed, the model, the digests of images and of what answered, and the
+        agents' versions. Without a path it goes to `lock_file`.
+
+        Raises
+        ------
+        ComparisonError
+        """
+        target = self.lock_file if path is None else Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return locks.write(target, self.name, self._store)
+
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """Put a comparison that somebody exported into the store, and return it.
@@ -222,6 +241,18 @@ class Comparison(Shown):
             seed=self.seed,
             concurrency=self._matrix.concurrency,
             stopped=self.stopped,
+            added=self._added(),
+        )
+
+    def _added(self) -> str:
+        """Return in words why some arms have more repeats; empty where none were to be added."""
+        matrix = self._matrix
+        if not matrix.max_repeats:
+            return ""
+        rule = f"{100 * matrix.precision:g} % of its median"
+        return (
+            f"{len(matrix.further)} of these blocks were added, up to {matrix.max_repeats}, while an arm's "
+            f"interval reached further than {rule}; p had no part in that"
         )
 
     def __repr__(self) -> str:
