@@ -126,11 +126,13 @@ def attach(
 
 
 @app.command()
-def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False) -> int:
-    """Do the same small task in every mode that is ready, with a scripted model; needs no account."""
-    from ccnb.cli import running
+def demo(
+    *, mode: o.Mode = "all", image: o.Image = None, repeats: o.DemoRepeats = 8, as_json: o.Json = False
+) -> int:
+    """Do the same small task in every mode that is ready, and compare them; needs no account."""
+    from ccnb.cli import demo as command
 
-    return running.demo(mode, image, as_json=as_json)
+    return command.demo(mode, image, repeats, as_json=as_json)
 
 
 @app.command(

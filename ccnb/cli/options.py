@@ -204,6 +204,16 @@ Axis = Annotated[
 Repeats = Annotated[
     int | None, _option(_MATRIX, "Runs of each arm; one if not given.", "--repeats", "-n", metavar="COUNT")
 ]
+DemoRepeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats",
+        "-n",
+        min=0,
+        metavar="COUNT",
+        help="Runs of each mode that are compared in a report; 0 for none.",
+    ),
+]
 MaxRepeats = Annotated[
     int | None,
     _option(
