@@ -46,6 +46,9 @@ def compare(prompts: Prompts | None = None, **options: Any) -> Comparison:
         script or a cassette), none where they cost money.
     name
         Under which it is kept; by default one of its own.
+    reuse
+        Go on with the comparison of the same matrix that was made so before, or give it if it is done: a
+        notebook that is executed again costs nothing.
     seed
         Of the order; by default one drawn, and kept.
     concurrency

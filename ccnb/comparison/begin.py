@@ -26,7 +26,18 @@ _WORKERS = 8
 _PRECISION = 0.1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _BESIDE_LOCK = frozenset(
-    {"lock", "name", "concurrency", "executor", "total_usd", "total_tokens", "total_s", "yes", "on_progress"}
+    {
+        "lock",
+        "name",
+        "reuse",
+        "concurrency",
+        "executor",
+        "total_usd",
+        "total_tokens",
+        "total_s",
+        "yes",
+        "on_progress",
+    }
 )
 """What can be asked for beside a lock: nothing that changes what is run."""
 
@@ -52,6 +63,7 @@ class Request:
     total_tokens: int | None = None
     total_s: float | None = None
     lock: Path | str | None = None
+    reuse: bool = False
     yes: bool = False
     on_progress: Say | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +80,8 @@ class Request:
         ours = {one.name for one in fields(cls)} - {"prompts", "options"}
         own = {name: value for name, value in given.items() if name in ours}
         options = {name: value for name, value in given.items() if name not in ours}
+        if own.get("reuse") and own.get("name") is not None:
+            raise SpecError("reuse finds the comparison by its matrix; leave name out, or reuse")
         if own.get("lock") is not None:
             beside = [name for name in given if name not in _BESIDE_LOCK]
             beside += [] if prompts is None else ["prompts"]
@@ -98,7 +112,7 @@ def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, Fo
     warnings += _warnings(matrix)
     for warning in warnings:
         say(warning)
-    name = _check_name(request.name)
+    name = f"same-{matrix.fingerprint()}" if request.reuse else _check_name(request.name)
     driver = Driver(
         name=name,
         matrix=_kept(store, name, matrix, request.seed if lock is None else matrix.seed),
