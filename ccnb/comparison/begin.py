@@ -3,93 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ccnb import credentials
 from ccnb.comparison import locks
 from ccnb.comparison import matrix as matrices
-from ccnb.comparison.drive import Driver, Limits, Say
+from ccnb.comparison.drive import Driver, Limits
 from ccnb.comparison.locks import Lock
-from ccnb.comparison.matrix import Axes, Matrix, Prompts, Variants
+from ccnb.comparison.matrix import Matrix, Prompts
+from ccnb.comparison.request import Request, check_counts, check_size, modes_of, name_of, precision_of
 from ccnb.errors import ComparisonError, RunBusyError, SpecError
 from ccnb.runner import model as models
-from ccnb.runner.values import mode_names
 from ccnb.store import FollowerLock, RunFolder, Store, comparisons
 
 _WORKERS = 8
-_PRECISION = 0.1
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
-_BESIDE_LOCK = frozenset(
-    {
-        "lock",
-        "name",
-        "reuse",
-        "concurrency",
-        "executor",
-        "total_usd",
-        "total_tokens",
-        "total_s",
-        "yes",
-        "on_progress",
-    }
-)
-"""What can be asked for beside a lock: nothing that changes what is run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a caller asks for; `compare` says what each means."""
-
-    prompts: Prompts | None
-    modes: str | Sequence[str] | None = None
-    models: Sequence[str | None] | None = None
-    variants: Variants | None = None
-    axes: Axes | None = None
-    repeats: int = 1
-    max_repeats: int | None = None
-    precision: float | None = None
-    warmups: int | None = None
-    name: str | None = None
-    seed: int | None = None
-    concurrency: int | None = None
-    executor: Executor | None = None
-    total_usd: float | None = None
-    total_tokens: int | None = None
-    total_s: float | None = None
-    lock: Path | str | None = None
-    reuse: bool = False
-    yes: bool = False
-    on_progress: Say | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `RunSpec`, the same for all arms."""
-
-    @classmethod
-    def of(cls, prompts: Prompts | None, given: Mapping[str, Any]) -> Self:
-        """Make it from loose options: what is no option of the comparison's is one of its runs'.
-
-        Raises
-        ------
-        SpecError
-        """
-        ours = {one.name for one in fields(cls)} - {"prompts", "options"}
-        own = {name: value for name, value in given.items() if name in ours}
-        options = {name: value for name, value in given.items() if name not in ours}
-        if own.get("reuse") and own.get("name") is not None:
-            raise SpecError("reuse finds the comparison by its matrix; leave name out, or reuse")
-        if own.get("lock") is not None:
-            beside = [name for name in given if name not in _BESIDE_LOCK]
-            beside += [] if prompts is None else ["prompts"]
-            if beside:
-                raise SpecError(f"the lock says all that is run; leave {beside[0]} out, or the lock")
-        elif prompts is None:
-            raise SpecError("there is no prompt; say what the agent should do")
-        return cls(prompts=prompts, options=options, **own)
 
 
 def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, FollowerLock]:
@@ -101,7 +33,7 @@ def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, Fo
         See `compare`.
     """
     request = Request.of(prompts, given)
-    _check_counts(request)
+    check_counts(request)
     store = Store()
     say = request.on_progress or _unheard
     lock = None if request.lock is None else locks.read(Path(request.lock))
@@ -112,7 +44,7 @@ def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, Fo
     warnings += _warnings(matrix)
     for warning in warnings:
         say(warning)
-    name = f"same-{matrix.fingerprint()}" if request.reuse else _check_name(request.name)
+    name = f"same-{matrix.fingerprint()}" if request.reuse else name_of(request.name)
     driver = Driver(
         name=name,
         matrix=_kept(store, name, matrix, request.seed if lock is None else matrix.seed),
@@ -130,7 +62,7 @@ def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, Fo
 def _asked(request: Request, store: Store) -> tuple[Matrix, list[str]]:
     """Return the matrix of all combinations, with nothing left open; and what should be known."""
     options = dict(request.options)
-    modes = _modes(request.modes, options.pop("mode", None))
+    modes = modes_of(request.modes, options.pop("mode", None))
     model = options.pop("model", None)
     arms, levels = matrices.arms_of(
         request.prompts or (),
@@ -140,7 +72,7 @@ def _asked(request: Request, store: Store) -> tuple[Matrix, list[str]]:
         axes=request.axes,
         options=options,
     )
-    _check_size(len(arms), request.max_repeats or request.repeats, yes=request.yes)
+    check_size(len(arms), request.max_repeats or request.repeats, yes=request.yes)
     arms, warnings = matrices.settle(arms, store)
     constant = matrices.is_constant(arms)
     matrix = Matrix(
@@ -151,7 +83,7 @@ def _asked(request: Request, store: Store) -> tuple[Matrix, list[str]]:
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
         concurrency=request.concurrency or _usual_concurrency(request.executor, constant=constant),
         max_repeats=request.max_repeats or 0,
-        precision=_precision(request),
+        precision=precision_of(request),
     )
     return matrix, warnings
 
@@ -159,26 +91,10 @@ def _asked(request: Request, store: Store) -> tuple[Matrix, list[str]]:
 def _locked(lock: Lock, request: Request, store: Store) -> tuple[Matrix, list[str]]:
     """Return the matrix of a lock, its model pinned; and what should be known."""
     matrix = lock.matrix
-    _check_size(len(matrix.arms), matrix.max_repeats or matrix.repeats, yes=request.yes)
+    check_size(len(matrix.arms), matrix.max_repeats or matrix.repeats, yes=request.yes)
     arms, warnings = matrices.settle(locks.restored(lock), store)
     locks.check_answers(matrix.arms, arms)
     return replace(matrix, arms=tuple(arms), concurrency=request.concurrency or matrix.concurrency), warnings
-
-
-def _precision(request: Request) -> float:
-    if request.max_repeats is None:
-        if request.precision is not None:
-            raise SpecError("precision says when no more repeats are needed; give max_repeats with it")
-        return 0.0
-    precision = _PRECISION if request.precision is None else request.precision
-    _check_precision(precision)
-    return precision
-
-
-def _check_size(arms: int, repeats: int, *, yes: bool) -> None:
-    wanted = repeats * arms
-    if wanted > matrices.MOST_RUNS and not yes:
-        raise SpecError(f"this matrix has {wanted:,} runs; give yes=True to do so many, or fewer levels")
 
 
 def _check_whole(matrix: Matrix, request: Request) -> None:
@@ -237,54 +153,15 @@ def _what_differs(kept: Matrix, asked: Matrix) -> str:
     return "what answers the agent has changed since"
 
 
-def _modes(modes: str | Sequence[str] | None, mode: str | None) -> list[str]:
-    if modes is not None and mode is not None:
-        raise SpecError("mode and modes say the same; leave one of the two out")
-    given = modes if modes is not None else mode or "auto"
-    if not isinstance(given, str):
-        given = list(given)
-        if not all(isinstance(one, str) for one in given):
-            raise SpecError(f"modes must be a list of names, not {given!r}")
-        if not given:
-            raise SpecError("the matrix is empty: mode has no level; give one or more")
-        given = ",".join(given)
-    return mode_names(given)
-
-
-def _check_counts(request: Request) -> None:
-    least = {"repeats": 1, "max_repeats": request.repeats, "warmups": 0, "concurrency": 1}
-    for name, smallest in least.items():
-        value = getattr(request, name)
-        if value is None and name != "repeats":
-            continue
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < smallest:
-            raise SpecError(f"{name} must be a whole number, {smallest} or more, not {value!r}")
-
-
-def _check_precision(precision: Any) -> None:
-    number = isinstance(precision, int | float) and not isinstance(precision, bool)
-    if not number or not 0 < precision < 1:
-        raise SpecError(f"precision must be a number between 0 and 1, 0.1 for 10 %, not {precision!r}")
-
-
-def _check_name(name: str | None) -> str:
-    if name is None:
-        from ccnb.runner.api import new_id
-
-        return f"c{new_id()}"
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise SpecError(f"name must be up to 48 letters, digits, - and _, not {name!r}")
-    return name
-
-
 def _warnings(matrix: Matrix) -> list[str]:
     said = []
     live = [arm.spec for arm in matrix.arms if models.needs_credential(arm.spec)]
     if live:
         longest = max(spec.timeout_s for spec in live)
         said += credentials.preflight(
-            timeout_s=longest, runs=matrix.repeats * len(live), concurrency=matrix.concurrency
+            timeout_s=longest,
+            runs=(matrix.max_repeats or matrix.repeats) * len(live),
+            concurrency=matrix.concurrency,
         )
     elif matrix.concurrency > 1:
         said.append(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from ccnb import frames, stats
-from ccnb.comparison import carry, fate, locks
+from ccnb.comparison import carry, fate, locks, spreads
 from ccnb.comparison import summary as summaries
 from ccnb.comparison.contrast import Contrast, check_metric, contrasts, counted, pairs_of
 from ccnb.comparison.diff import Diff, diff
@@ -26,8 +25,6 @@ from ccnb.store.tables import KeptRun
 
 METRICS = ("passed", "wall_s")
 """What is looked at unasked."""
-_MOST_ALIKE = 20
-"""Runs of an arm whose answers are compared: the work grows with the square."""
 
 
 class Comparison(Shown):
@@ -125,7 +122,8 @@ class Comparison(Shown):
         """
         check_metric(self.frame, metric)
         rows = counted(self.frame, metric)
-        return table(self._power(label, rows[rows["arm"] == label][metric], effect) for label in self._labels)
+        by_arm = {label: rows.loc[rows["arm"] == label, metric] for label in self._labels}
+        return table({"arm": label, **spreads.power(values, effect)} for label, values in by_arm.items())
 
     def failures(self) -> Frame:
         """Return one row for each attempt that did not end in success, with its cause, repeated ones too."""
@@ -311,44 +309,18 @@ class Comparison(Shown):
             "error": one_line(error.get("message") or "", 200),
         }
 
-    def _power(self, label: str, values: Any, effect: float) -> dict[str, Any]:
-        known = values.dropna().astype(float)
-        spread = float(stats.spread_of_logs(known.to_numpy()))
-        within = spread * math.sqrt(2)
-        n = len(known)
-        return {
-            "arm": label,
-            "spread": spread,
-            "repeats": n,
-            "power": stats.power(effect, n, within),
-            "detectable": stats.detectable(n, within),
-            "repeats_needed": None if math.isnan(within) else stats.pairs_needed(effect, within),
-        }
-
     def _agreement(self, label: str) -> dict[str, Any]:
         rows = self.frame[self.frame["counted"] & (self.frame["arm"] == label)]
         records = [self._runs[run_id].record or {} for run_id in rows["run_id"]]
-        verdicts = [
-            (record.get("outcome"), bool(passed))
-            for record, passed in zip(records, rows["passed"], strict=True)
-        ]
-        files = [
-            tuple(sorted((f["path"], f["change"]) for f in record.get("files", ()))) for record in records
-        ]
-        some = [self.result(run_id) for run_id in rows["run_id"][:_MOST_ALIKE]]
-        alike = frames.similarity_frame(some)
-        pairs = alike.loc[alike["run_id"] != alike["other_run_id"], "similarity"]
-        return {
-            "arm": label,
-            "n": len(rows),
-            "verdict": _largest_share(verdicts),
-            "files": _largest_share(files),
-            "answers": float(pairs.mean()) if len(pairs) else math.nan,
-        }
+        some = [self.result(run_id) for run_id in rows["run_id"][: spreads.MOST_ALIKE]]
+        return {"arm": label, **spreads.agreement(records, list(rows["passed"]), some)}
 
     def _some_results(self) -> list[RunResult]:
         rows = self.frame[self.frame["counted"]]
-        return [self.result(run_id) for run_id in rows.groupby("arm", sort=False).head(_MOST_ALIKE)["run_id"]]
+        return [
+            self.result(run_id)
+            for run_id in rows.groupby("arm", sort=False).head(spreads.MOST_ALIKE)["run_id"]
+        ]
 
     def _picture(self) -> str:
         from ccnb import plots
@@ -369,7 +341,3 @@ def _counts(run: KeptRun | None) -> bool:
     if run is None or run.record is None:
         return False
     return fate.counts(run.record["outcome"], run.record["spec"].get("budget_group"))
-
-
-def _largest_share(values: Sequence[Any]) -> float:
-    return max(map(values.count, values)) / len(values) if values else math.nan
