@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     secret_names = [*options.pop("secret_env", []), *(given["secret_env"] or [])]
     if env := options.get("env", {}) | environment(given["env"] or [], secret_names):
         options["env"] = env
-    if given["mode"]:
+    # The lock has its modes; a default of the environment's is not meant for it.
+    if given["mode"] and not (given["lock"] and given["mode"] == os.environ.get("CCNB_MODE")):
         options["modes"] = given["mode"]
     if given["model"]:
         options["models"] = given["model"]

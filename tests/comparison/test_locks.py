@@ -36,6 +36,7 @@ def test_the_lock_runs_the_same_matrix_in_the_same_order(obedient, tmp_path, mon
     with pytest.raises(ccnb.CcnbError, match="the secret KEY by its name only; export the variable"):
         ccnb.compare(lock=lock)
     monkeypatch.setenv("KEY", "another-value")
+    monkeypatch.setenv("CCNB_MODE", "docker")
     assert cli(["compare", "--lock", str(lock), "--name", "second", "-q"]) == 0
     assert "ccnb compare --lock" in capsys.readouterr().out
     second = ccnb.Comparison("second")
