@@ -67,3 +67,10 @@ def test_the_first_notebook_says_what_the_agent_did():
     assert "Edit wordcount.sh" in live.data["text/html"]
     assert "success, check passed" in value.data["text/plain"]
     assert "+four five six" in shown["result.patch"][0].data["text/html"]
+
+
+def test_a_report_of_the_comparison_takes_another_task_and_other_modes():
+    kept = nbformat.read(FOLDER / "comparison.ipynb", as_version=4)
+    (cell,) = [cell for cell in kept.cells if "parameters" in cell.metadata.get("tags", ())]
+    names = re.findall(r"^(\w+) =", cell.source, re.MULTILINE)
+    assert {"prompt", "modes", "api", "check", "repeats"} <= set(names)

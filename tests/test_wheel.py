@@ -85,9 +85,10 @@ def test_it_is_the_installed_package_that_runs(installed, programs):
 
 @pytest.mark.needs("bubblewrap")
 def test_the_demo_runs(installed):
-    printed = installed("ccnb", "demo", "--mode", "local")
+    printed = installed("ccnb", "demo", "--mode", "local", "-n", "1")
     assert "success, check passed" in printed
     assert "wordcount.sh" in printed
+    assert "report: " in printed
 
 
 @pytest.mark.needs("docker")

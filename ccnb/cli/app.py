@@ -126,11 +126,13 @@ def attach(
 
 
 @app.command()
-def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False) -> int:
-    """Do the same small task in every mode that is ready, with a scripted model; needs no account."""
-    from ccnb.cli import running
+def demo(
+    *, mode: o.Mode = "all", image: o.Image = None, repeats: o.DemoRepeats = 8, as_json: o.Json = False
+) -> int:
+    """Do the same small task in every mode that is ready, and compare them; needs no account."""
+    from ccnb.cli import demo as command
 
-    return running.demo(mode, image, as_json=as_json)
+    return command.demo(mode, image, repeats, as_json=as_json)
 
 
 @app.command(
@@ -138,6 +140,7 @@ def demo(*, mode: o.Mode = "all", image: o.Image = None, as_json: o.Json = False
         "ccnb compare --mode docker,podman --api script:demo --repeats 10   (no account needed)",
         "ccnb compare 'Fix it' -w . --check 'pytest -q' --model sonnet --model opus -n 8 --name models",
         "ccnb compare --file matrix.toml",
+        "ccnb compare --lock comparison.lock",
         "ccnb compare --show models",
     )
 )
@@ -149,9 +152,12 @@ def compare(
     model: o.Models = None,
     axis: o.Axis = None,
     repeats: o.Repeats = None,
+    max_repeats: o.MaxRepeats = None,
+    precision: o.Precision = None,
     warmups: o.Warmups = None,
     name: o.ComparisonName = None,
     seed: o.Seed = None,
+    lock: o.LockFile = None,
     concurrency: o.Concurrency = None,
     workspace: o.Workspace = None,
     api: o.ComparedApi = None,

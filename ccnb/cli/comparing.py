@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ def run(given: Mapping[str, Any]) -> int:
         found = Comparison(given["show"])
     else:
         options = _options(given)
-        prompts = options.pop("prompts")
+        prompts = options.pop("prompts", None)
         tell = _untold if quiet else _say_aside
         found = compare(prompts, on_progress=tell, **options)
     if as_json:
@@ -58,8 +59,10 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     options = _file(given["file"]) if given["file"] else {}
     options |= {k: v for k, v in given.items() if k not in _OURS and v not in (None, [], False)}
     secret_names = [*options.pop("secret_env", []), *(given["secret_env"] or [])]
-    options["env"] = options.get("env", {}) | environment(given["env"] or [], secret_names)
-    if given["mode"]:
+    if env := options.get("env", {}) | environment(given["env"] or [], secret_names):
+        options["env"] = env
+    # The lock has its modes; a default of the environment's is not meant for it.
+    if given["mode"] and not (given["lock"] and given["mode"] == os.environ.get("CCNB_MODE")):
         options["modes"] = given["mode"]
     if given["model"]:
         options["models"] = given["model"]
@@ -70,7 +73,10 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["axis"]:
         options["axes"] = options.get("axes", {}) | dict(map(_axis, given["axis"]))
     prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in given["prompts"] or []]
-    options["prompts"] = prompts or options.get("prompts") or TEST_PROMPT
+    if prompts:
+        options["prompts"] = prompts
+    elif given["lock"] is None:
+        options.setdefault("prompts", TEST_PROMPT)
     return options
 
 
@@ -111,8 +117,9 @@ def _print(found: Comparison) -> None:
             f"row {row['number']} ({row['arm']}), attempt {row['attempt']}: {row['outcome']}, {row['error']}"
         )
         say(line, stderr=True)
-    again = f"kept as {found.name}: `ccnb compare --show {found.name}`"
-    say(again)
+    if found.lock_file.exists():
+        say(f"run the same again: `ccnb compare --lock {found.lock_file}`")
+    say(f"kept as {found.name}: `ccnb compare --show {found.name}`")
 
 
 def _json(found: Comparison) -> dict[str, Any]:

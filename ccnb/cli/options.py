@@ -204,6 +204,29 @@ Axis = Annotated[
 Repeats = Annotated[
     int | None, _option(_MATRIX, "Runs of each arm; one if not given.", "--repeats", "-n", metavar="COUNT")
 ]
+DemoRepeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats",
+        "-n",
+        min=0,
+        metavar="COUNT",
+        help="Runs of each mode that are compared in a report; 0 for none.",
+    ),
+]
+MaxRepeats = Annotated[
+    int | None,
+    _option(
+        _MATRIX,
+        "Add repeats up to so many where the time's interval is wide.",
+        "--max-repeats",
+        metavar="COUNT",
+    ),
+]
+Precision = Annotated[
+    float | None,
+    _option(_MATRIX, "What is wide: more than this part of the median; 0.1 if not given.", "--precision"),
+]
 Warmups = Annotated[
     int | None, _option(_MATRIX, "Runs of each mode before, which don't count.", "--warmups", metavar="COUNT")
 ]
@@ -211,6 +234,10 @@ ComparisonName = Annotated[
     str | None, _option(_MATRIX, "Under which it is kept, and goes on when it was stopped.", "--name")
 ]
 Seed = Annotated[int | None, _option(_MATRIX, "Of the order.", "--seed", metavar="NUMBER")]
+LockFile = Annotated[
+    Path | None,
+    _option(_MATRIX, "Run the matrix of a comparison.lock again, or nothing.", "--lock", metavar="FILE"),
+]
 Concurrency = Annotated[
     int | None,
     _option(_MATRIX, "Runs at once; one where times are compared.", "--concurrency", "-j", metavar="COUNT"),

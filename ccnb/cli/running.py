@@ -1,4 +1,4 @@
-"""Start runs and attach to them: what `run`, `attach` and `demo` do."""
+"""Start runs and attach to them: what `run` and `attach` do."""
 
 from __future__ import annotations
 
@@ -13,19 +13,12 @@ from rich.text import Text
 from ccnb import render
 from ccnb.cli.live import View
 from ccnb.cli.output import complain, console, exit_code, leave, print_json, result_json, say
-from ccnb.errors import CcnbError, ModeUnavailableError
+from ccnb.errors import CcnbError
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.values import check_together, environment, mode_names, network
 from ccnb.spec import TEST_PROMPT
 from ccnb.store import Store
-
-DEMO_MODES = ("docker", "podman", "local")
-DEMO_PROMPT = (
-    "Write wordcount.sh, a POSIX shell script that prints how many words the file named by its first "
-    "argument holds. Try it on a sample.txt of six words that you make, and mend what is wrong with it."
-)
-DEMO_CHECK = "sh wordcount.sh sample.txt | grep -qx 6"
 
 _CLEAN_UP_LIMIT_S = 15.0
 _OUR_OPTIONS = ("prompt", "mode", "env", "secret_env", "timeout", "background", "as_json", "quiet")
@@ -109,35 +102,11 @@ def _end(handle: Run, view: View, *, as_json: bool, quiet: bool) -> int:
     return 0 if result.outcome == "cancelled" else code
 
 
-def demo(mode: str, image: str | None, *, as_json: bool) -> int:
-    """Do the demo task in every mode that is ready, and set the runs side by side."""
-    modes = _demo_modes(mode)
-    options = {"api": "script:demo", "check": DEMO_CHECK} | ({"image": image} if image else {})
-    if not as_json:
-        line = f"The same small task in {', '.join(modes)}: the real claude, answered by a scripted model."
-        say(line)
-    return run(Request(prompt=DEMO_PROMPT, modes=modes, options=options, as_json=as_json))
-
-
 def _prompt_of(given: str | None) -> str:
     """Return the prompt: the built-in one for none, standard input for `-`."""
     if given is None:
         return TEST_PROMPT
     return sys.stdin.read() if given == "-" else given
-
-
-def _demo_modes(mode: str) -> list[str]:
-    """Return the modes for the demo; say of the others why they aren't ready."""
-    if mode != "all":
-        return mode_names(mode)
-    found = {m.mode: m for m in api.readiness()}
-    for name in DEMO_MODES:
-        if not found[name].ready:
-            say(f"{name} is left out: {found[name].why}; {found[name].next_action}", stderr=True)
-    ready = [name for name in DEMO_MODES if found[name].ready]
-    if not ready:
-        raise ModeUnavailableError("no mode is ready; `ccnb doctor` says what to do")
-    return ready
 
 
 def _run_one(request: Request, mode: str) -> tuple[RunResult | None, int]:
@@ -211,6 +180,7 @@ def _print_comparison(results: Sequence[RunResult]) -> None:
     say(f"The runs are kept in {results[0].folder.path.parent}; look at one with:")
     for result in results:
         out.print(f"  ccnb show {result.run_id}", soft_wrap=True)
+    say(f"One run of each says little: `ccnb compare --mode {','.join(r.mode for r in results)} -n 8`")
 
 
 def _say_what_is_kept(handle: Run) -> None:

@@ -38,7 +38,8 @@ class Contrast:
     family: int
     """How many these were."""
     detectable: float
-    """The smallest difference that would have been found four times in five: 0.1 for 10 %; NaN for none."""
+    """The smallest difference that would have been found four times in five, in that family: 0.1 for 10 %;
+    NaN for none."""
 
     @property
     def is_found(self) -> bool:
@@ -51,10 +52,12 @@ class Contrast:
         return self.difference.n
 
     def __str__(self) -> str:
-        if self.n < stats.LEAST_PAIRS:
+        needed = stats.least_pairs(ALPHA / self.family)
+        if self.n < needed:
+            among = f" among {self.family}" if self.family > 1 else ""
             return (
-                f"{self.metric}: {self._pairs()} of {self.a} and {self.b} can't show any difference "
-                f"({stats.LEAST_PAIRS} are needed)"
+                f"{self.metric}: {self._pairs()} of {self.a} and {self.b} can't show any difference{among} "
+                f"({needed} are needed)"
             )
         return self._claim() if self.is_found else self._no_claim()
 
@@ -107,9 +110,10 @@ def shown(metric: str, value: float) -> str:
 
 def contrasts(frame: Frame, axes: Sequence[str], pairs: Iterable[Wanted]) -> list[Contrast]:
     """Return the contrasts of one family: each an axis, two of its levels, a metric."""
-    found = [_one(frame, axes, pair) for pair in pairs]
+    pairs = list(pairs)
+    found = [_one(frame, axes, pair, len(pairs)) for pair in pairs]
     adjusted = stats.holm([1.0 if math.isnan(one.p) else one.p for one in found])
-    return [replace(one, p=float(p), family=len(found)) for one, p in zip(found, adjusted, strict=True)]
+    return [replace(one, p=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
 
 def pairs_of(axis: str, levels: Sequence[str], metric: str) -> list[Wanted]:
@@ -139,11 +143,13 @@ def counted(frame: Frame, metric: str) -> Frame:
     return rows if metric in _WITH_FAILURES else rows[rows["outcome"] == "success"]
 
 
-def _one(frame: Frame, axes: Sequence[str], wanted: Wanted) -> Contrast:
+def _one(frame: Frame, axes: Sequence[str], wanted: Wanted, family: int) -> Contrast:
     axis, a, b, metric = wanted
     one, two = _paired(frame, axes, wanted)
     found = stats.difference(one, two, scale="difference" if metric in _WITH_FAILURES else None)
-    able = stats.detectable(found.n, found.spread) if found.scale == "ratio" else math.nan
+    # The least of a family's p must be as small as this; those behind it in Holm's order need less.
+    alpha = ALPHA / family
+    able = stats.detectable(found.n, found.spread, alpha=alpha) if found.scale == "ratio" else math.nan
     return Contrast(
         axis=axis,
         a=a,
@@ -153,7 +159,7 @@ def _one(frame: Frame, axes: Sequence[str], wanted: Wanted) -> Contrast:
         median_a=stats.median(one).estimate,
         median_b=stats.median(two).estimate,
         p=found.p,
-        family=1,
+        family=family,
         detectable=able,
     )
 

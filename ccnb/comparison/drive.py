@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from ccnb.comparison import elsewhere, fate
+from ccnb.comparison import elsewhere, fate, locks, more
 from ccnb.comparison.matrix import Arm, Matrix, Row
 from ccnb.errors import CcnbError, RunNotFoundError, StoreError
 from ccnb.render import duration, money
@@ -52,6 +52,8 @@ class Driver:
     warnings: list[str] = field(default_factory=list)
     executor: Executor | None = None
     """Whose workers run the rows; without it this process does."""
+    lock: locks.Lock | None = None
+    """What each run is to meet."""
 
     def __post_init__(self) -> None:
         self._tries: dict[int, list[Attempt]] = {}
@@ -69,24 +71,18 @@ class Driver:
         self._rows = self.matrix.rows()
 
     async def drive(self) -> None:
-        """Settle every row.
+        """Settle every row, and those that are added where an interval is wide.
 
         Raises
         ------
+        ComparisonError
+            What a run met isn't what the lock says.
         StoreError
         """
         await asyncio.to_thread(self._count_what_is_there)
-        queue = deque(self._rows)
-        while queue and self._pins(queue[0]) and self._pinned is None:
-            # Alone: the model that answers it is then asked for by all others.
-            await self._settle(queue.popleft())
-        workers = [asyncio.ensure_future(self._work(queue)) for _ in range(self.matrix.concurrency)]
-        try:
-            await asyncio.gather(*workers)
-        except BaseException:
-            self.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            raise
+        await self._settle_all(deque(self._rows))
+        while rows := await self._more_rows():
+            await self._settle_all(deque(rows))
 
     def cancel(self) -> None:
         """Begin no more rows and end the runs that go on; call on the background loop."""
@@ -98,6 +94,30 @@ class Driver:
     def stopped(self) -> str:
         """Return why rows were left out; empty where none were."""
         return self._stopped
+
+    async def _settle_all(self, queue: deque[Row]) -> None:
+        while queue and self._pins(queue[0]) and self._pinned is None:
+            # Alone: the model that answers it is then asked for by all others.
+            await self._settle(queue.popleft())
+        workers = [asyncio.ensure_future(self._work(queue)) for _ in range(self.matrix.concurrency)]
+        try:
+            await asyncio.gather(*workers)
+        except BaseException:
+            self.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            raise
+
+    async def _more_rows(self) -> list[Row]:
+        """Return the rows of one more block, if any interval is too wide and nothing stops us."""
+        if self._cancelled or self._stopped:
+            return []
+        longer = await asyncio.to_thread(more.add_block, self.name, self.store, self.matrix)
+        if longer is None:
+            return []
+        before, self.matrix = len(self._rows), longer
+        self._rows = longer.rows()
+        self.say(f"an interval is still wide: block {self._rows[-1].block}, of {longer.max_repeats} at most")
+        return self._rows[before:]
 
     async def _work(self, queue: deque[Row]) -> None:
         while queue and not self._cancelled and not self._is_spent():
@@ -139,6 +159,8 @@ class Driver:
             return type(error).__name__
         self._spend(result)
         if _counts(result):
+            if self.lock is not None:
+                locks.check_run(self.lock, result)
             if self._pinned is None and self._pins(row):
                 self._pinned = result.conditions.get("model")
             return None

@@ -46,7 +46,7 @@ class Row:
     number: int
     """In the order in which rows begin."""
     block: int
-    """Each block has every arm once; block 0 are the warm-up runs."""
+    """Each has every arm once, a further one those that need more; block 0 are the warm-up runs."""
     arm: int
 
     @property
@@ -68,16 +68,34 @@ class Matrix:
     seed: int
     concurrency: int
     """Runs at once."""
+    max_repeats: int = 0
+    """Up to how many repeats may be added where an interval is wide; 0 where none are."""
+    precision: float = 0.0
+    """How far an arm's interval may reach from its median, 0.1 for 10 %, before it counts as wide."""
+    further: tuple[tuple[int, ...], ...] = ()
+    """The arms of each block that was added."""
 
     def rows(self) -> list[Row]:
         """Return all rows in their order: blocks one after the other, the arms shuffled in each."""
         rng = random.Random(self.seed)  # noqa: S311 - an order, not a secret
         order = [(0, arm) for _ in range(self.warmups) for arm in self._one_of_each_mode()]
-        for block in range(1, self.repeats + 1):
-            arms = list(range(len(self.arms)))
+        blocks = [range(len(self.arms))] * self.repeats + list(self.further)
+        for block, of_block in enumerate(blocks, 1):
+            arms = list(of_block)
             rng.shuffle(arms)
             order += [(block, arm) for arm in arms]
         return [Row(number, block, arm) for number, (block, arm) in enumerate(order)]
+
+    def with_partners(self, wide: Iterable[int]) -> tuple[int, ...]:
+        """Return some arms and all that they are set against: those that differ from one in one axis."""
+        chosen = set(wide)
+        near = {
+            other
+            for other, arm in enumerate(self.arms)
+            for one in chosen
+            if sum(arm.labels[axis] != self.arms[one].labels[axis] for axis in self.axes) == 1
+        }
+        return tuple(sorted(chosen | near))
 
     def labels(self) -> list[str]:
         """Return a name for each arm: what tells it from the others."""
@@ -89,8 +107,11 @@ class Matrix:
         return [axis for axis, levels in self.axes.items() if len(levels) > 1]
 
     def fingerprint(self) -> str:
-        """Return a digest that is the same for matrices that ask for the same runs; the order is left out."""
-        kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency")}
+        """Return a digest that is the same for matrices that ask for the same runs.
+
+        The order and what came of them are left out.
+        """
+        kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency", "further")}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +126,9 @@ class Matrix:
             "warmups": self.warmups,
             "seed": self.seed,
             "concurrency": self.concurrency,
+            "max_repeats": self.max_repeats,
+            "precision": self.precision,
+            "further": [list(arms) for arms in self.further],
         }
 
     @classmethod
@@ -113,7 +137,15 @@ class Matrix:
         arms = tuple(Arm(a["labels"], RunSpec.from_dict(a["spec"]), a["digest"]) for a in data["arms"])
         axes = {axis: tuple(levels) for axis, levels in data["axes"].items()}
         numbers = {name: int(data[name]) for name in ("repeats", "warmups", "seed", "concurrency")}
-        return cls(arms=arms, axes=axes, **numbers)
+        return cls(
+            arms=arms,
+            axes=axes,
+            **numbers,
+            # What was written before there were added blocks has none.
+            max_repeats=int(data.get("max_repeats", 0)),
+            precision=float(data.get("precision", 0.0)),
+            further=tuple(tuple(block) for block in data.get("further", ())),
+        )
 
     def _one_of_each_mode(self) -> list[int]:
         places = [(arm.spec.mode, arm.spec.image) for arm in self.arms]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from ccnb import frames, stats
-from ccnb.comparison import carry, fate
+from ccnb.comparison import carry, fate, locks, spreads
 from ccnb.comparison import summary as summaries
 from ccnb.comparison.contrast import Contrast, check_metric, contrasts, counted, pairs_of
 from ccnb.comparison.diff import Diff, diff
@@ -26,8 +25,6 @@ from ccnb.store.tables import KeptRun
 
 METRICS = ("passed", "wall_s")
 """What is looked at unasked."""
-_MOST_ALIKE = 20
-"""Runs of an arm whose answers are compared: the work grows with the square."""
 
 
 class Comparison(Shown):
@@ -125,7 +122,8 @@ class Comparison(Shown):
         """
         check_metric(self.frame, metric)
         rows = counted(self.frame, metric)
-        return table(self._power(label, rows[rows["arm"] == label][metric], effect) for label in self._labels)
+        by_arm = {label: rows.loc[rows["arm"] == label, metric] for label in self._labels}
+        return table({"arm": label, **spreads.power(values, effect)} for label, values in by_arm.items())
 
     def failures(self) -> Frame:
         """Return one row for each attempt that did not end in success, with its cause, repeated ones too."""
@@ -197,6 +195,25 @@ class Comparison(Shown):
         """
         return carry.export(self._store, self.name, Path(path))
 
+    @property
+    def lock_file(self) -> Path:
+        """Return where its `comparison.lock` lies, once it has run."""
+        return self._store.home / "comparisons" / self.name / "comparison.lock"
+
+    def write_lock(self, path: Path | str | None = None) -> Path:
+        """Write what `compare(lock=...)` needs to run the same matrix again; return the file.
+
+        It has the matrix with its seed, the model, the digests of images and of what answered, and the
+        agents' versions. Without a path it goes to `lock_file`.
+
+        Raises
+        ------
+        ComparisonError
+        """
+        target = self.lock_file if path is None else Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return locks.write(target, self.name, self._store)
+
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """Put a comparison that somebody exported into the store, and return it.
@@ -222,6 +239,18 @@ class Comparison(Shown):
             seed=self.seed,
             concurrency=self._matrix.concurrency,
             stopped=self.stopped,
+            added=self._added(),
+        )
+
+    def _added(self) -> str:
+        """Return in words why some arms have more repeats; empty where none were to be added."""
+        matrix = self._matrix
+        if not matrix.max_repeats:
+            return ""
+        rule = f"{100 * matrix.precision:g} % of its median"
+        return (
+            f"{len(matrix.further)} of these blocks were added, up to {matrix.max_repeats}, while an arm's "
+            f"interval reached further than {rule}; p had no part in that"
         )
 
     def __repr__(self) -> str:
@@ -280,44 +309,18 @@ class Comparison(Shown):
             "error": one_line(error.get("message") or "", 200),
         }
 
-    def _power(self, label: str, values: Any, effect: float) -> dict[str, Any]:
-        known = values.dropna().astype(float)
-        spread = float(stats.spread_of_logs(known.to_numpy()))
-        within = spread * math.sqrt(2)
-        n = len(known)
-        return {
-            "arm": label,
-            "spread": spread,
-            "repeats": n,
-            "power": stats.power(effect, n, within),
-            "detectable": stats.detectable(n, within),
-            "repeats_needed": None if math.isnan(within) else stats.pairs_needed(effect, within),
-        }
-
     def _agreement(self, label: str) -> dict[str, Any]:
         rows = self.frame[self.frame["counted"] & (self.frame["arm"] == label)]
         records = [self._runs[run_id].record or {} for run_id in rows["run_id"]]
-        verdicts = [
-            (record.get("outcome"), bool(passed))
-            for record, passed in zip(records, rows["passed"], strict=True)
-        ]
-        files = [
-            tuple(sorted((f["path"], f["change"]) for f in record.get("files", ()))) for record in records
-        ]
-        some = [self.result(run_id) for run_id in rows["run_id"][:_MOST_ALIKE]]
-        alike = frames.similarity_frame(some)
-        pairs = alike.loc[alike["run_id"] != alike["other_run_id"], "similarity"]
-        return {
-            "arm": label,
-            "n": len(rows),
-            "verdict": _largest_share(verdicts),
-            "files": _largest_share(files),
-            "answers": float(pairs.mean()) if len(pairs) else math.nan,
-        }
+        some = [self.result(run_id) for run_id in rows["run_id"][: spreads.MOST_ALIKE]]
+        return {"arm": label, **spreads.agreement(records, list(rows["passed"]), some)}
 
     def _some_results(self) -> list[RunResult]:
         rows = self.frame[self.frame["counted"]]
-        return [self.result(run_id) for run_id in rows.groupby("arm", sort=False).head(_MOST_ALIKE)["run_id"]]
+        return [
+            self.result(run_id)
+            for run_id in rows.groupby("arm", sort=False).head(spreads.MOST_ALIKE)["run_id"]
+        ]
 
     def _picture(self) -> str:
         from ccnb import plots
@@ -338,7 +341,3 @@ def _counts(run: KeptRun | None) -> bool:
     if run is None or run.record is None:
         return False
     return fate.counts(run.record["outcome"], run.record["spec"].get("budget_group"))
-
-
-def _largest_share(values: Sequence[Any]) -> float:
-    return max(map(values.count, values)) / len(values) if values else math.nan

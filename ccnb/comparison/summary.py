@@ -48,7 +48,14 @@ def grid(summed: Frame) -> Grid:
 
 
 def sentences(
-    frame: Frame, summed: Frame, contrasts: Sequence[Contrast], *, seed: int, concurrency: int, stopped: str
+    frame: Frame,
+    summed: Frame,
+    contrasts: Sequence[Contrast],
+    *,
+    seed: int,
+    concurrency: int,
+    stopped: str,
+    added: str = "",
 ) -> list[str]:
     """Return what the numbers say, and nothing that they don't."""
     rows = frame[~frame["warmup"]]
@@ -57,6 +64,7 @@ def sentences(
     blocks = _many(int(rows["block"].max()), "shuffled block")
     arms = _many(len(summed), "arm")
     said = [f"{done} of {len(rows)} runs count, of {arms} in {blocks} (seed {seed}), {pace}."]
+    said += [f"{added}."] if added else []
     said += [f"Rows were left out: {stopped}."] if stopped else []
     failed = int((~rows["counted"] & rows["outcome"].notna()).sum())
     said += [f"{_many(failed, 'row')} failed for reasons that were not the agent's."] if failed else []

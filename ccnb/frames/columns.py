@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ccnb.results import OUTCOMES, PHASES, STATES
@@ -152,14 +153,41 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 """The columns of each frame, by its name without `_frame`."""
 
 
+WANTED = (
+    Column("number", "int64", "in the order in which rows begin"),
+    Column(
+        "block", "int64", "each has every arm once, one that was added those that need more; 0: warm-up runs"
+    ),
+    Column("warmup", "bool", "whether it only warms the machine up"),
+    Column("arm", TEXT, "what tells the arm from the others"),
+    Column("attempts", "int64", "tries until now; the last is the one shown", "tries"),
+    Column("counted", "bool", "whether it counts: no warm-up run, and an ending that is the agent's own"),
+    Column("run_id", TEXT, "the run; missing before there is one"),
+)
+"""What a row of a comparison was to be."""
+
+MET = (
+    Column("engine", TEXT, "the engine and its version"),
+    Column("image_digest", TEXT, "the image"),
+    Column("host_load", NUMBER, "the machine's load at the run's end, over a minute", "processes"),
+    Column("cpus", COUNT, "processors of the machine"),
+    Column("passed", FLAG, "success, and the check passed if there was one; missing where it doesn't count"),
+)
+"""Under which conditions its run went on, and whether its work is good."""
+
+
 def markdown() -> str:
     """Return the tables as a document."""
     parts = [_HEAD]
-    for name, columns in COLUMNS.items():
-        rows = [f"| `{c.name}` | `{c.dtype}` | {c.unit} | {c.meaning} |" for c in columns]
-        parts.append("\n".join([f"## {name}_frame", "", *_TABLE, *rows, ""]))
+    parts += [_section(f"{name}_frame", columns) for name, columns in COLUMNS.items()]
+    parts.append(_section("Comparison.frame", (*WANTED, *MET), _COMPARED))
     words = [f"- `{name}`: {', '.join(f'`{w}`' for w in known)}" for name, known in CATEGORIES.items()]
     return "\n".join([*parts, "## Words of the categories", "", *words, ""])
+
+
+def _section(title: str, columns: Iterable[Column], text: str = "") -> str:
+    rows = [f"| `{c.name}` | `{c.dtype}` | {c.unit} | {c.meaning} |" for c in columns]
+    return "\n".join([f"## {title}", "", *([text, ""] if text else []), *_TABLE, *rows, ""])
 
 
 _TABLE = ("| column | dtype | unit | meaning |", "|---|---|---|---|")
@@ -177,3 +205,7 @@ ccnb.frames.runs_frame(mode="docker", outcome="success")
 A frame has the same columns and dtypes for no row and for a million. Runs stand in the order in which they
 were given; from the store, the latest first. Times are aware UTC.
 """
+_COMPARED = """\
+One row for each run that a comparison wants, in the order in which they begin. Beside the columns below it
+has one for each axis (`prompt`, `mode`, `model`, and others that were given) with the row's level as text,
+and all of `runs_frame`, whose `model` is called `model_served` here."""

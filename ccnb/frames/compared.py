@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame as Frame
 
+from ccnb.frames.columns import MET, WANTED
 from ccnb.store.tables import KeptRun
 
-__all__ = ["CONDITIONS", "Frame", "compared_frame", "table"]
+__all__ = ["Frame", "compared_frame", "table"]
 
-CONDITIONS = ("engine", "image_digest", "host_load", "cpus")
+_CONDITIONS = {column.name: column.dtype for column in MET if column.name != "passed"}
 """What is taken from a run's conditions, beside what every frame of runs has."""
 _RENAMED = {"model": "model_served"}
 _ASKED = ("mode", "prompt")
@@ -31,11 +32,14 @@ def compared_frame(rows: Sequence[Mapping[str, Any]], runs: Sequence[KeptRun], m
     made
         The frame of these runs.
     """
-    wanted = pd.DataFrame(rows).astype({"run_id": "string", "arm": "string"})
-    conditions = pd.DataFrame([_conditions(run) for run in runs], columns=["run_id", *CONDITIONS])
+    declared = {column.name: column.dtype for column in WANTED}
+    wanted = pd.DataFrame(rows)
+    # What isn't declared is an axis.
+    wanted = wanted.astype({name: declared.get(name, "string") for name in wanted})
+    conditions = pd.DataFrame([_conditions(run) for run in runs], columns=["run_id", *_CONDITIONS])
     known = made.drop(columns=[c for c in _ASKED if c in made]).rename(columns=_RENAMED)
     known = known.drop(columns=[c for c in known if c != "run_id" and c in wanted])
-    known = known.merge(conditions.astype({"run_id": "string"}), on="run_id", how="left")
+    known = known.merge(conditions.astype({"run_id": "string", **_CONDITIONS}), on="run_id", how="left")
     frame = wanted.merge(known, on="run_id", how="left")
     return frame.assign(passed=_passed(frame))
 
@@ -47,7 +51,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = Non
 
 def _conditions(run: KeptRun) -> dict[str, Any]:
     known = (run.record or {}).get("conditions") or {}
-    return {"run_id": run.run_id} | {name: known.get(name) for name in CONDITIONS}
+    return {"run_id": run.run_id} | {name: known.get(name) for name in _CONDITIONS}
 
 
 def _passed(frame: Frame) -> Any:

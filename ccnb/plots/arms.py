@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ccnb.plots.canvas import INK, OKABE_ITO, canvas, counted, empty, need, plain, rows_of, spread
+from ccnb.plots.canvas import INK, OKABE_ITO, canvas, counted, dots, empty, median_line, need, plain, rows_of
 
 Bounds = tuple[float, float, float]
 """A median, and its interval; NaN where there is none."""
@@ -44,14 +44,13 @@ def plot_arms(
     need(frame, "compared.compared_frame", ("arm", metric))
     groups = {arm: frame.loc[frame["arm"] == arm, metric].dropna().to_numpy(dtype=float) for arm in order}
     ax = canvas(ax, 1.3 * len(groups))
-    if not any(len(dots) for dots in groups.values()):
+    if not any(len(values) for values in groups.values()):
         return empty(ax, "no finished run")
-    for row, (arm, dots) in enumerate(groups.items()):
-        colour = OKABE_ITO[row % len(OKABE_ITO)]
-        ax.scatter(dots, row + spread(len(dots)), s=24, color=colour, alpha=0.7, linewidths=0, zorder=3)
+    for row, (arm, values) in enumerate(groups.items()):
+        dots(ax, row, values, OKABE_ITO[row % len(OKABE_ITO)])
         if arm in bounds:
             _median(ax, row, bounds[arm])
-    rows_of(ax, [counted(plain(arm), len(dots)) for arm, dots in groups.items()])
+    rows_of(ax, [counted(plain(arm), len(values)) for arm, values in groups.items()])
     ax.set_xlim(left=0)
     ax.set_xlabel(f"{metric}; dots: runs, line: median with its 95 % interval")
     return ax
@@ -72,6 +71,6 @@ def as_png(ax: Axes) -> str:
 
 def _median(ax: Axes, row: int, bounds: Bounds) -> None:
     middle, low, high = bounds
-    ax.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.8, zorder=4)
+    median_line(ax, row, middle)
     if not math.isnan(low):
-        ax.plot([low, high], [row + 0.36, row + 0.36], color=INK, linewidth=1.8, zorder=4)
+        ax.plot([low, high], [row + 0.36, row + 0.36], color=INK, linewidth=1.7, zorder=4)

@@ -15,8 +15,10 @@ from ccnb.plots.canvas import (
     canvas,
     colours,
     counted,
+    dots,
     empty,
     legend_below,
+    median_line,
     need,
     plain,
     rows_of,
@@ -117,9 +119,8 @@ def plot_cost(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         return empty(ax, "no finished run")
     colour = colours(groups)
     for row, (mode, costs) in enumerate(groups.items()):
-        dots = costs.to_numpy(dtype=float)
-        ax.scatter(dots, row + spread(len(dots)), s=28, color=colour[mode], alpha=0.8, linewidths=0, zorder=3)
-        ax.plot([np.median(dots)] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=1.6, zorder=4)
+        dots(ax, row, costs.to_numpy(dtype=float), colour[mode])
+        median_line(ax, row, float(costs.median()))
     rows_of(ax, [counted(str(mode), len(costs)) for mode, costs in groups.items()])
     ax.set_xlim(0, max(float(ended["total_cost_usd"].max()) * 1.08, 1e-4))
     ax.xaxis.set_major_formatter(lambda value, _: f"${value:,.4g}")

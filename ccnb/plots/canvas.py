@@ -83,6 +83,17 @@ def spread(count: int) -> np.ndarray:
     return np.linspace(-_SPREAD, _SPREAD, count) if count > 1 else np.zeros(count)
 
 
+def dots(ax: Axes, row: int, values: np.ndarray, colour: str) -> None:
+    """Draw every value of a row as a dot."""
+    places = row + spread(len(values))
+    ax.scatter(values, places, s=26, color=colour, alpha=0.75, linewidths=0, zorder=3)
+
+
+def median_line(ax: Axes, row: int, middle: float) -> None:
+    """Draw a row's median as a line across it."""
+    ax.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.7, zorder=4)
+
+
 def rows_of(ax: Axes, labels: Sequence[str]) -> None:
     """Label the rows, the first at the top, and take away what no reader needs."""
     ax.set_yticks(range(len(labels)), labels)

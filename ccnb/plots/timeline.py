@@ -8,6 +8,9 @@ from matplotlib.patches import Patch
 
 from ccnb.plots.canvas import INK, canvas, colours, empty, legend_below, need, rows_of, scale, short
 
+Rows = dict[str, tuple[int, float]]
+"""Of each run its row, and when it began in seconds after the first."""
+
 _LEAST_WIDTH = 0.002
 """Of the whole width: a call of a tool that took no time is seen all the same."""
 
@@ -38,6 +41,18 @@ def plot_timeline(frame: pd.DataFrame, tools: pd.DataFrame | None = None, *, ax:
     divisor, unit = scale(span_s)
     colour = colours(sorted(ended["mode"].unique()))
     rows = {run_id: (n, begin) for n, (run_id, begin) in enumerate(zip(ended["run_id"], begins, strict=True))}
+    _draw_runs(ax, ended, rows, colour, divisor)
+    if tools is not None:
+        need(tools, "tools_frame", ("run_id", "since_s", "duration_s"))
+        _draw_tools(ax, tools, rows, divisor, span_s)
+    rows_of(ax, [short(run.mode, run.run_id) for run in ended.itertuples()])
+    ax.set_xlim(0, span_s / divisor * 1.02)
+    ax.set_xlabel(f"time since the first run's start ({unit})")
+    _explain(ax, ended, colour, with_tools=tools is not None)
+    return ax
+
+
+def _draw_runs(ax: Axes, ended: pd.DataFrame, rows: Rows, colour: dict[str, str], divisor: float) -> None:
     for run in ended.itertuples():
         row, begin = rows[run.run_id]
         good = run.outcome == "success"
@@ -52,19 +67,9 @@ def plot_timeline(frame: pd.DataFrame, tools: pd.DataFrame | None = None, *, ax:
             edgecolor="white" if good else INK,
             linewidth=0.6,
         )
-    if tools is not None:
-        need(tools, "tools_frame", ("run_id", "since_s", "duration_s"))
-        _draw_tools(ax, tools, rows, divisor, span_s)
-    rows_of(ax, [short(run.mode, run.run_id) for run in ended.itertuples()])
-    ax.set_xlim(0, span_s / divisor * 1.02)
-    ax.set_xlabel(f"time since the first run's start ({unit})")
-    _explain(ax, ended, colour, with_tools=tools is not None)
-    return ax
 
 
-def _draw_tools(
-    ax: Axes, tools: pd.DataFrame, rows: dict[str, tuple[int, float]], divisor: float, span_s: float
-) -> None:
+def _draw_tools(ax: Axes, tools: pd.DataFrame, rows: Rows, divisor: float, span_s: float) -> None:
     for run_id, calls in tools[tools["run_id"].isin(list(rows))].groupby("run_id", sort=False):
         row, begin = rows[str(run_id)]
         lengths = calls["duration_s"].fillna(0.0).clip(lower=span_s * _LEAST_WIDTH)

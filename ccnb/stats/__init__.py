@@ -5,7 +5,15 @@ The formulas are scipy's; what is chosen here is which of them fits runs that ar
 
 from ccnb.stats.differences import Difference, difference, holm
 from ccnb.stats.estimates import LEVEL, Interval, median, rate
-from ccnb.stats.power import LEAST_PAIRS, detectable, log_spread, pairs_needed, power, spread_of_logs
+from ccnb.stats.power import (
+    LEAST_PAIRS,
+    detectable,
+    least_pairs,
+    log_spread,
+    pairs_needed,
+    power,
+    spread_of_logs,
+)
 
 __all__ = [
     "LEAST_PAIRS",
@@ -15,6 +23,7 @@ __all__ = [
     "detectable",
     "difference",
     "holm",
+    "least_pairs",
     "log_spread",
     "median",
     "pairs_needed",

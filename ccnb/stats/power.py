@@ -21,6 +21,15 @@ _MOST_PAIRS = 100_000
 _LARGEST = math.log(1_000.0)
 
 
+def least_pairs(alpha: float = ALPHA) -> int:
+    """Return with how many pairs p can be as small as `alpha`: all of them then point the same way.
+
+    >>> least_pairs(), least_pairs(0.05 / 6)
+    (6, 8)
+    """
+    return math.ceil(1 - math.log2(alpha))
+
+
 def log_spread(spread: float) -> float:
     """Return the standard deviation within pairs of the logarithms' differences.
 
@@ -51,7 +60,7 @@ def power(effect: float, n: int, within: float, *, alpha: float = ALPHA) -> floa
     within
         Standard deviation within pairs of the logarithms' differences: see `log_spread`.
     """
-    if n < LEAST_PAIRS or math.isnan(within):
+    if n < least_pairs(alpha) or math.isnan(within):
         return 0.0
     if within == 0:
         return float(effect != 0)
@@ -65,7 +74,7 @@ def power(effect: float, n: int, within: float, *, alpha: float = ALPHA) -> floa
 
 def detectable(n: int, within: float, *, wanted: float = WANTED, alpha: float = ALPHA) -> float:
     """Return the smallest difference that `n` pairs would have shown, 0.1 for 10 %; NaN where none would."""
-    if n < LEAST_PAIRS or math.isnan(within):
+    if n < least_pairs(alpha) or math.isnan(within):
         return math.nan
     if within == 0:
         return 0.0
@@ -80,7 +89,7 @@ def detectable(n: int, within: float, *, wanted: float = WANTED, alpha: float = 
 
 def pairs_needed(effect: float, within: float, *, wanted: float = WANTED, alpha: float = ALPHA) -> int:
     """Return how many pairs are needed to find a difference."""
-    low, high = LEAST_PAIRS, _MOST_PAIRS
+    low, high = least_pairs(alpha), _MOST_PAIRS
     while low < high:
         middle = (low + high) // 2
         if power(effect, middle, within, alpha=alpha) >= wanted:

@@ -41,6 +41,11 @@ def matrix_of(store: Store, name: str) -> dict[str, Any] | None:
     return json.loads(rows[0][0]) if rows else None
 
 
+def replace(store: Store, name: str, matrix: Mapping[str, Any]) -> None:
+    """Write a comparison's matrix anew: it got more rows."""
+    store.write("UPDATE comparisons SET matrix = ? WHERE name = ?", (json.dumps(matrix), name))
+
+
 def names(store: Store) -> list[tuple[str, datetime]]:
     """Return the comparisons in the store with the time they were begun, the latest first."""
     rows = store.query("SELECT name, created_at FROM comparisons ORDER BY created_at DESC")

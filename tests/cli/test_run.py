@@ -1,4 +1,4 @@
-"""`ccnb run` and `ccnb demo`, without a terminal."""
+"""`ccnb run`, without a terminal."""
 
 from __future__ import annotations
 
@@ -150,24 +150,6 @@ def test_a_mode_that_fails_does_not_stop_the_next(cli, task):
     table = done.out[done.out.index("side by side") :]
     assert "infrastructure" in table
     assert "success" in table
-
-
-@pytest.mark.needs("bubblewrap")
-def test_demo_needs_no_engine_and_no_account(cli):
-    dead = {"DOCKER_HOST": "unix:///nowhere.sock", "CONTAINER_HOST": "unix:///nowhere.sock"}
-    done = cli("demo", **dead)
-    assert done.code == 0, done.out + done.err
-    for name in ("docker", "podman"):
-        assert f"{name} is left out: no {name} engine answers" in done.err
-    for words in ("▸ Bash sh wordcount.sh sample.txt", "success, check passed", "wordcount.sh"):
-        assert words in done.out
-
-
-def test_demo_with_no_mode_ready(cli, tmp_path):
-    dead = {"DOCKER_HOST": "unix:///nowhere.sock", "CONTAINER_HOST": "unix:///nowhere.sock"}
-    done = cli("demo", "-m", "docker", "--json", **dead)
-    assert done.code == 3
-    assert records(done.out)[0]["outcome"] == "infrastructure"
 
 
 @in_one_mode

@@ -38,6 +38,15 @@ CASES = {
         "unknown option 'promt'; did you mean 'prompt'?",
     ),
     "no repeats": ({"repeats": 0}, "repeats must be a whole number, 1 or more, not 0"),
+    "fewer repeats at most than at least": (
+        {"repeats": 6, "max_repeats": 5},
+        "max_repeats must be a whole number, 6 or more, not 5",
+    ),
+    "a precision that is none": (
+        {"max_repeats": 9, "precision": 10},
+        "precision must be a number between 0 and 1, 0.1 for 10 %, not 10",
+    ),
+    "a precision alone": ({"precision": 0.1}, "give max_repeats with it"),
     "a name that is none": ({"name": "a b"}, "name must be up to 48 letters, digits, - and _, not 'a b'"),
     "one text as models": ({"models": "haiku"}, "models must be a list, not 'haiku'"),
     "a recording": ({"api": "record:x.jsonl"}, "many runs can't record to one file"),

@@ -33,6 +33,7 @@ def test_a_colleague_has_the_whole_without_secrets(obedient, tmp_path, monkeypat
     assert_same(loaded.frame, given.frame)
     assert [len(result.events) for result in loaded.results()] == [3, 3, 3]
     assert_same(ccnb.Comparison.load(file).frame, given.frame)
+    assert loaded.write_lock().read_text() == given.lock_file.read_text()
 
 
 def test_what_is_no_comparison_is_told(home, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import ccnb
 from ccnb.store import Store, comparisons
 from tests.comparison.client import compare
 
@@ -66,6 +67,16 @@ def test_compared_again_under_its_name_nothing_runs_anew(obedient):
     again = compare("again", repeats=2)
     assert list(again.frame["run_id"]) == list(first.frame["run_id"])
     assert len(Store(obedient).runs()) == 4
+
+
+def test_the_same_matrix_is_found_without_a_name(obedient):
+    first = compare(None, repeats=1, reuse=True)
+    again = compare(None, repeats=1, reuse=True)
+    assert again.name == first.name
+    assert list(again.frame["run_id"]) == list(first.frame["run_id"])
+    assert compare(None, repeats=2, reuse=True).name != first.name
+    with pytest.raises(ccnb.CcnbError, match="leave name out, or reuse"):
+        compare("named", reuse=True)
 
 
 def test_a_limit_stops_it_and_a_higher_one_goes_on(obedient):

@@ -138,3 +138,10 @@ def test_the_same_values_and_seed_give_the_same_numbers():
     rng = np.random.default_rng(6)
     a, b = runs(rng, 25, 0.1), runs(rng, 25, 0.1)
     assert stats.difference(a, b, seed=7) == stats.difference(a, b, seed=7)
+
+
+@given(st.integers(1, 200))
+def test_with_the_least_pairs_p_can_be_small_enough_for_a_family_and_with_one_fewer_not(family):
+    n = stats.least_pairs(0.05 / family)
+    assert 2 / 2**n <= 0.05 / family < 2 / 2 ** (n - 1)
+    assert math.isnan(stats.detectable(n - 1, 0.01, alpha=0.05 / family))
