@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from ccnb import network
 from ccnb.errors import SpecError
 from ccnb.fly import Machine, Settings, prices
 from ccnb.mode import _push
@@ -43,7 +44,7 @@ def check(spec: RunSpec, settings: Settings) -> None:
         )
     if spec.network != "open":
         raise SpecError(
-            f"network {spec.network!r} would cut a machine of Fly.io off from its model; use network='open'"
+            f"network {network.shown(spec.network)} would cut a machine of Fly.io off from its model; use network='open'"
         )
     _push.check(spec, plain=settings.is_near)
     guest(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import ccnb
 from ccnb import _loop
 from ccnb.errors import CredentialError, ImageError, ModeUnavailableError, SpecError
+from ccnb.gateway import cassette
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
@@ -29,6 +31,11 @@ FAR = {
     "FLY_API_TOKEN": "fo1_no-such-token",
     "FLY_APP": "none",
     "CCNB_FLY_IMAGE": "none",
+}
+EXCHANGE = {
+    "request": {"system": [], "tools": [], "messages": []},
+    **{"headers": {}, "status": 200, "answer_headers": {}, "answer": {}},
+    **{"first_byte_s": 0.0, "duration_s": 0.0},
 }
 
 
@@ -63,12 +70,19 @@ def options(commands: str, **more) -> dict:
     ("given", "says"),
     [
         ({"api": "script:demo"}, "can't reach; use api='live'"),
-        ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't be used in mode fly"),
-        ({"api": "live", "network": "none"}, "would cut a machine of Fly.io off"),
-        ({"api": "live", "cpus": 40}, "no machine with 40.0 cpus"),
+        ({"api": "replay:tape.jsonl"}, "can't reach; use api='live'"),
+        ({"api": "record:tape.jsonl"}, "needs the gateway beside the place.*such as docker"),
+        ({"auth": "gateway"}, "auth 'gateway' can't be used in mode fly; use secret or env"),
+        ({"network": "none"}, "would cut a machine of Fly.io off"),
+        ({"network": ["a.org", "b.org:8443"]}, "network .'a.org', 'b.org:8443'. would cut a machine"),
+        ({"cpus": 40}, "no machine with 40.0 cpus"),
     ],
 )
 def test_what_makes_no_sense_far_away_is_refused(home, monkeypatch, given, says):
+    """The suite's tests of these are for the other modes alone (`near_modes`)."""
+    cassette.begin(home / "tape.jsonl", "ANTHROPIC_API_KEY")
+    with (home / "tape.jsonl").open("a") as tape:
+        tape.write(json.dumps({"exchange": EXCHANGE}) + "\n")
     for name, value in FAR.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "no-such-key")
