@@ -44,7 +44,8 @@ def check(spec: RunSpec, settings: Settings) -> None:
         )
     if spec.network != "open":
         raise SpecError(
-            f"network {network.shown(spec.network)} would cut a machine of Fly.io off from its model; use network='open'"
+            f"network {network.shown(spec.network)} would cut a machine of Fly.io off from its model; "
+            "use network='open'"
         )
     _push.check(spec, plain=settings.is_near)
     guest(spec)

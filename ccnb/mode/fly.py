@@ -17,7 +17,7 @@ from ccnb.errors import (
     OutOfReachError,
     StartError,
 )
-from ccnb.fly import Client, Settings, images, prices
+from ccnb.fly import Client, Settings, images, prices, registry
 from ccnb.fly.calls import FlyError
 from ccnb.mode import _fly, _machine, _push
 from ccnb.mode._app_secrets import AppSecrets, details, secret_name
@@ -45,12 +45,15 @@ class FlyMode:
         self._tails: dict[str, Tail] = {}
 
     async def probe(self) -> Readiness:
-        """Say whether there are a token, an app and an image, by asking the platform."""
+        """Say whether token, app, region and image are there, by asking the platform and its registry."""
         settings = Settings.find()
         facts = self.facts(settings)
         try:
-            await _see_app(_client(settings.needed()))
+            client = _client(settings.needed())
+            await _see_app(client)
+            await _see_region(client)
             image = images.known(settings, home())
+            await registry.see(settings, image)
         except CcnbError as error:
             what, _, action = error.message.rpartition("; ")
             return Readiness(
@@ -284,6 +287,21 @@ async def _see_app(client: Client) -> None:
         if await client.app() is None:
             raise ModeUnavailableError(f"Fly.io has no app {client.settings.app!r} yet; run `ccnb fly setup`")
         _seen_apps.add(client)
+
+
+async def _see_region(client: Client) -> None:
+    """See that machines can be made where they are to be.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
+    known = await client.regions()
+    if client.settings.region not in known:
+        raise ModeUnavailableError(
+            f"Fly.io has no region {client.settings.region!r}; "
+            f"set FLY_REGION, or primary_region in fly.toml, to one of {', '.join(known)}"
+        )
 
 
 async def _has_begun(client: Client, place: Place) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 import ccnb
 from ccnb import _loop
-from ccnb.errors import CredentialError, ImageError, ModeUnavailableError, SpecError
+from ccnb.errors import CredentialError, EngineError, ImageError, ModeUnavailableError, SpecError
 from ccnb.gateway import cassette
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
@@ -22,6 +22,7 @@ from ccnb.store import Store
 from tests.conformance.test_attach import killed_after
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
+from tests.doubles import for_arm
 from tests.doubles.fly.client import Double
 
 pytestmark = pytest.mark.needs("docker")
@@ -34,8 +35,12 @@ FAR = {
 }
 EXCHANGE = {
     "request": {"system": [], "tools": [], "messages": []},
-    **{"headers": {}, "status": 200, "answer_headers": {}, "answer": {}},
-    **{"first_byte_s": 0.0, "duration_s": 0.0},
+    "headers": {},
+    "status": 200,
+    "answer_headers": {},
+    "answer": {},
+    "first_byte_s": 0.0,
+    "duration_s": 0.0,
 }
 
 
@@ -104,6 +109,30 @@ def test_what_is_missing_is_said_and_nothing_is_left(home, fly_platform, monkeyp
         assert not readiness.ready
         assert readiness.next_action
     assert fly_platform.report()["created"] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "error", "says"),
+    [
+        ({"FLY_API_TOKEN": "fm2_expired"}, CredentialError, "token for Fly.io has expired.*make a new one"),
+        ({"FLY_APP": "taken"}, EngineError, "the app is another's: use a token of its owner, or another app"),
+        ({"FLY_REGION": "xxx"}, EngineError, "no capacity.*name another region"),
+        ({"CCNB_FLY_IMAGE": "localhost:1/none:1"}, ImageError, "doesn't have the image.*`ccnb fly build`"),
+        ({"CCNB_FLY_IMAGE": for_arm.NAME}, ImageError, "for another processor.*run `ccnb fly build`"),
+    ],
+)
+def test_what_the_platform_refuses_is_one_sentence_and_leaves_nothing(
+    home, places, own_double, monkeypatch, variables, error, says
+):
+    double = own_double()
+    for_arm.load()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(error, match=says) as caught:
+        ccnb.run("Do it", mode="fly", api="script:demo")
+    assert "\n" not in str(caught.value)
+    report = double.report()
+    assert (report["created"], report["secrets"]["own"]) == ([], [])
 
 
 def test_auto_never_goes_far_away(home, fly_platform):

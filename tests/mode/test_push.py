@@ -27,7 +27,7 @@ for event in run:
     print(event.type, flush=True)
 """
 
-LOOKS_FOR_THE_TOKEN = """
+LOOK_AROUND = """
 - say: I look around.
   tools:
     - Bash:
@@ -66,7 +66,7 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
     base = git(mine, "rev-parse", "HEAD")
     git(mine, "push", "-q", str(bare), "main")
     script = tmp_path / "script.yaml"
-    script.write_text(LOOKS_FOR_THE_TOKEN)
+    script.write_text(LOOK_AROUND)
     options = {
         "mode": "fly",
         "api": f"script:{script}",
