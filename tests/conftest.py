@@ -17,7 +17,7 @@ import pytest
 
 from ccnb.credentials import VARIABLES
 from ccnb.credentials.token import BEARER
-from ccnb.engine import build, connect, default_reference, images
+from ccnb.engine import connect
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap
@@ -182,12 +182,10 @@ def fly_double():
 @pytest.fixture
 def fly_platform(fly_double, monkeypatch, tmp_path_factory):
     """Let mode `fly` find the double, an app of it, and the project's image; return the double."""
-    connected = connect("docker")
-    reference = default_reference()
-    if images.inspect(connected, reference) is None:
-        build(connected, print)
+    from tests.doubles.fly.client import project_image
+
     fly_double.forget()
-    for name, value in fly_double.environment("ccnb-test", reference).items():
+    for name, value in fly_double.environment("ccnb-test", project_image()).items():
         monkeypatch.setenv(name, value)
     # A person's own settings play no part.
     monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path_factory.mktemp("no-flyctl")))
