@@ -29,11 +29,14 @@ AUTHS = ("env", "gateway", "host", "secret")
 ISOLATIONS = ("auto", "none")
 API_SOURCES = ("live", "script", "record", "replay")
 
+PUSH_TOKEN = "CCNB_PUSH_TOKEN"  # noqa: S105 - the name of a variable
+"""The secret in `env` with which `push_to` is written to."""
+
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
 _OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
 _WORDS = (
     *("mode", "model", "auth", "setup", "check", "image", "continues"),
-    *("system_prompt", "append_system_prompt"),
+    *("system_prompt", "append_system_prompt", "push_to"),
 )
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -46,6 +49,7 @@ _OURS = (
     "CLAUDE_CONFIG_DIR",
 )
 _GIT_URL = re.compile(r"(https?|ssh|git|file)://.|[\w.-]+@[\w.-]+:.")
+_PUSH_URL = re.compile(r"https?://[^\s/@#]+/[^\s@#]+(#(?!-)[\w.-]+(/[\w.-]+)*)?")
 _PASSWORD = re.compile(r"[a-z]+://[^/@]*:[^/@]*@|https?://[^/@]+@")
 _VERSION = 1
 
@@ -127,6 +131,10 @@ class RunSpec:
     """Leave the place running after the end, for `ccnb shell`."""
     keep_s: float = 86_400.0
     """How long a place outlives the agent when nobody takes it away."""
+    push_to: str | None = None
+    """A git URL (`https://host/team/repo#branch`) to which a machine far away pushes the workspace by itself
+    when agent and check have ended; without a branch, to `ccnb/` and the run's id. `env` needs the secret
+    `CCNB_PUSH_TOKEN` for it, which the agent doesn't get (mode `fly`)."""
 
     def __post_init__(self) -> None:
         for name in ("allowed_tools", "disallowed_tools", "extra_args"):
@@ -246,6 +254,7 @@ def _check(spec: RunSpec) -> None:
         _check_session(spec.resume)
     _check_url(spec)
     _check_copy(spec)
+    _check_push(spec)
     if spec.budget_group is not None and not _GROUP.fullmatch(str(spec.budget_group)):
         raise SpecError(f"budget_group must be up to 64 letters, digits, - and _, not {spec.budget_group!r}")
 
@@ -306,6 +315,22 @@ def _check_url(spec: RunSpec) -> None:
         )
     if spec.copy:
         raise SpecError("copy=True is for a folder, and a URL is cloned anyway; leave copy out")
+
+
+def _check_push(spec: RunSpec) -> None:
+    if spec.push_to is None:
+        return
+    if not _PUSH_URL.fullmatch(spec.push_to) or ".." in spec.push_to:
+        # What stands there may hold a password, and is not said again.
+        raise SpecError(
+            "push_to must be a URL such as https://host/team/repo#branch, without a user or password; the "
+            f"token goes into env as {PUSH_TOKEN}"
+        )
+    if not isinstance(spec.env.get(PUSH_TOKEN), Secret):
+        raise SpecError(
+            f"push_to needs a token that may write there: env={{'{PUSH_TOKEN}': ccnb.Secret(...)}}, "
+            f"or --secret-env {PUSH_TOKEN}"
+        )
 
 
 def _check_session(session: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from ccnb.credentials import VARIABLES
 from ccnb.credentials.token import BEARER
-from ccnb.engine import build, connect, default_reference, images
+from ccnb.engine import connect
 from ccnb.errors import CcnbError
 from ccnb.gateway import process as gateway
 from ccnb.mode import _bubblewrap
@@ -60,7 +60,6 @@ def _no_browser() -> str | None:
 def pytest_configure(config):
     # What a shell starts in the background ignores Ctrl-C, and so would the clients that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "near: what it holds makes no sense where places are far away")
     config.addinivalue_line("markers", "needs(*names): skipped where one of them is missing, unless required")
 
 
@@ -133,15 +132,17 @@ SHARED_KERNEL = [
     *(name for name in OTHERS if name != "sandbox"),
 ]
 """Modes whose wall is what this machine's kernel denies; in a virtual machine much need not be denied."""
-MODES = [*SHARED_KERNEL, FLY, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
+NEAR = [*SHARED_KERNEL, *(["sandbox"] if "sandbox" in OTHERS else SANDBOXES)]
+"""Modes whose places have the gateway beside them."""
+MODES = [*NEAR, FLY]
+near_modes = pytest.mark.parametrize("mode", NEAR, indirect=True)
+"""For tests of what mode `fly` refuses: `tests/mode/test_fly.py` has the list of that."""
 
 
 @pytest.fixture(params=MODES)
 def mode(request):
     """Run the test in each mode."""
     if request.param == "fly":
-        if request.node.get_closest_marker("near"):
-            pytest.skip("needs the gateway beside the place; far away that is refused")
         request.getfixturevalue("fly_platform")
     name, _, program = request.param.partition("-")
     if name != "sandbox" or not program:
@@ -181,12 +182,10 @@ def fly_double():
 @pytest.fixture
 def fly_platform(fly_double, monkeypatch, tmp_path_factory):
     """Let mode `fly` find the double, an app of it, and the project's image; return the double."""
-    connected = connect("docker")
-    reference = default_reference()
-    if images.inspect(connected, reference) is None:
-        build(connected, print)
+    from tests.doubles.fly.client import project_image
+
     fly_double.forget()
-    for name, value in fly_double.environment("ccnb-test", reference).items():
+    for name, value in fly_double.environment("ccnb-test", project_image()).items():
         monkeypatch.setenv(name, value)
     # A person's own settings play no part.
     monkeypatch.setenv("FLY_CONFIG_DIR", str(tmp_path_factory.mktemp("no-flyctl")))

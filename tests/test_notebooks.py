@@ -28,7 +28,7 @@ def shape(notebook):
 
 
 def test_there_are_some():
-    assert {"quickstart", "comparison", "token"} <= {path.stem for path in NOTEBOOKS}
+    assert {"quickstart", "comparison", "token", "fly"} <= {path.stem for path in NOTEBOOKS}
 
 
 @every_notebook

@@ -31,7 +31,8 @@ def execute(notebook: nbformat.NotebookNode, home: Path) -> nbformat.NotebookNod
         record_timing=False,
         store_widget_state=False,
     )
-    client.execute(env=variables | {"CCNB_HOME": str(home)})
+    # The double of Fly.io lies beside the package.
+    client.execute(env=variables | {"CCNB_HOME": str(home), "PYTHONPATH": str(FOLDER.parent)})
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )

@@ -82,6 +82,8 @@ def run(
     image: o.Image = None,
     isolation: o.Isolation = None,
     keep: o.Keep = False,
+    keep_s: o.KeepS = None,
+    push_to: o.PushTo = None,
     reuse: o.Reuse = False,
     model: o.Model = None,
     setup: o.Setup = None,

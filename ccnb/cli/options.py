@@ -85,6 +85,24 @@ Isolation = Annotated[
     ),
 ]
 Keep = Annotated[bool, _option(_WHERE, "Leave the place there at the end, for `ccnb shell`.", "--keep")]
+KeepS = Annotated[
+    float | None,
+    _option(
+        _WHERE,
+        "How long a place waits for one who collects its results; a day if not given.",
+        "--keep-s",
+        metavar="SECONDS",
+    ),
+]
+PushTo = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "Where a machine far away pushes its results by itself; needs --secret-env CCNB_PUSH_TOKEN.",
+        "--push-to",
+        metavar="URL[#BRANCH]",
+    ),
+]
 Reuse = Annotated[
     bool,
     _option(_WHERE, "Give a finished run of the same task on the same files, if there is one.", "--reuse"),

@@ -115,6 +115,12 @@ class Client:
             raise
         return found
 
+    async def regions(self) -> list[str]:
+        """Return the codes of the platform's regions."""
+        url = f"{self.settings.machines_url}/v1/platform/regions"
+        found = await self._caller.call("GET", url, action=("get regions", ""))
+        return sorted(str(region["code"]) for region in found["Regions"])
+
     # Machines
 
     async def create(self, name: str, config: Mapping[str, Any]) -> Machine:

@@ -77,10 +77,7 @@ class Settings:
     @property
     def is_near(self) -> bool:
         """Return whether the platform is a double on this machine, so that its machines can reach us."""
-        host = urlsplit(self.machines_url).hostname or ""
-        with suppress(ValueError):
-            return ip_address(host).is_loopback
-        return host == "localhost"
+        return is_near(self.machines_url)
 
     @property
     def authorization(self) -> str:
@@ -108,6 +105,14 @@ class Settings:
         if not self.app:
             raise ModeUnavailableError("no app of Fly.io is named; run `ccnb fly setup`")
         return self
+
+
+def is_near(url: str) -> bool:
+    """Return whether an address is one of this machine itself."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _secret(token: str) -> Secret | None:

@@ -39,6 +39,11 @@ def auths(name: str) -> tuple[str, ...]:
     return getattr(get(name), "auths", ("env", "gateway"))
 
 
+def pushes(name: str) -> bool:
+    """Return whether the places of a mode can push results by themselves (`RunSpec.push_to`)."""
+    return getattr(get(name), "pushes", False)
+
+
 @cache
 def get(name: str) -> Mode:
     """Return a mode.

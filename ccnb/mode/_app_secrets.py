@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any
 
-from ccnb.errors import StartError
+from ccnb.errors import CcnbError, OutOfReachError, StartError
 from ccnb.fly import Client, Machine
 from ccnb.fly.calls import FlyError
 from ccnb.mode.base import Place
@@ -36,6 +36,9 @@ class AppSecrets:
         In another process the last run with the same token may end at this moment, and take its secret
         away: the machine is then made anew.
 
+        Where the platform makes none, the secrets go again; where that isn't known, they stay until the run
+        is looked for.
+
         Raises
         ------
         StartError
@@ -49,8 +52,12 @@ class AppSecrets:
                     await client.set_secret(secret_name(value), value)
             try:
                 machine = await create()
-            except FlyError as error:
-                if "secret" not in error.message:
+            except OutOfReachError:
+                raise
+            except CcnbError as error:
+                if not isinstance(error, FlyError) or "secret" not in error.message:
+                    with suppress(CcnbError):
+                        await self._let_go(client, run_id, names)
                     raise
             else:
                 if sure or names <= set(await client.secrets()):
@@ -63,11 +70,14 @@ class AppSecrets:
 
     async def drop(self, client: Client, place: Place) -> None:
         """Remove the secrets that a place had and that no machine of ours needs any more."""
-        self._held.pop(place.run_id, None)
-        names = set(place.details["secrets"]) - self._all_held()
+        await self._let_go(client, place.run_id, set(place.details["secrets"]), place.id)
+
+    async def _let_go(self, client: Client, run_id: str, names: set[str], machine_id: str = "") -> None:
+        self._held.pop(run_id, None)
+        names = names - self._all_held()
         if not names:
             return
-        others = [m for m in await client.machines() if m.id != place.id and not m.is_gone]
+        others = [m for m in await client.machines() if m.id != machine_id and not m.is_gone]
         used = {name for machine in others for name in details(machine).get("secrets", ())}
         for name in names - used:
             await client.remove_secret(name)

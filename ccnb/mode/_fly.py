@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from ccnb import network
 from ccnb.errors import SpecError
 from ccnb.fly import Machine, Settings, prices
+from ccnb.mode import _push
 from ccnb.mode._app_secrets import secret_name
 from ccnb.mode.base import PlaceState, Plan
 from ccnb.redact import Secret
-from ccnb.spec import RunSpec
+from ccnb.spec import PUSH_TOKEN, RunSpec
 
 UID = 1000
 """The agent's user: `node` in the project's image."""
@@ -42,8 +44,10 @@ def check(spec: RunSpec, settings: Settings) -> None:
         )
     if spec.network != "open":
         raise SpecError(
-            f"network {spec.network!r} would cut a machine of Fly.io off from its model; use network='open'"
+            f"network {network.shown(spec.network)} would cut a machine of Fly.io off from its model; "
+            "use network='open'"
         )
+    _push.check(spec, plain=settings.is_near)
     guest(spec)
 
 
@@ -65,11 +69,12 @@ def guest(spec: RunSpec) -> prices.Guest:
 
 
 def divided(plan: Plan) -> tuple[dict[str, Secret], dict[str, str]]:
-    """Return the secrets of a run's environment, and the rest of it."""
+    """Return the secrets of a run's environment, and the rest of it; the token for a push is of neither."""
     names = {name for name, value in plan.spec.env.items() if isinstance(value, Secret)} | _CREDENTIALS
     # A credential that is not to be used there is set to nothing.
-    secret = {name: Secret(value) for name, value in plan.env.items() if name in names and value}
-    return secret, {name: value for name, value in plan.env.items() if name not in secret}
+    env = {name: value for name, value in plan.env.items() if not (plan.spec.push_to and name == PUSH_TOKEN)}
+    secret = {name: Secret(value) for name, value in env.items() if name in names and value}
+    return secret, {name: value for name, value in env.items() if name not in secret}
 
 
 def config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import os
 import secrets
 import shlex
@@ -13,7 +14,7 @@ import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import IO
@@ -50,8 +51,13 @@ def as_user(uid: int, argv: Sequence[str]) -> list[str]:
 # In
 
 
-def packed(plan: Plan, uid: int) -> IO[bytes]:
-    """Return an archive of the run folder, the workspace without what git ignores, and the command.
+def packed(plan: Plan, uid: int, more: Mapping[str, bytes]) -> IO[bytes]:
+    """Return an archive of the run folder, the workspace without what git ignores, the command, and more.
+
+    Parameters
+    ----------
+    more
+        Files for root alone, by their paths in the machine.
 
     Raises
     ------
@@ -76,16 +82,15 @@ def packed(plan: Plan, uid: int) -> IO[bytes]:
                     f"workspace {plan.workspace} is larger than {LARGEST_ARCHIVE >> 20} MB, compressed; "
                     "name what isn't needed in its .gitignore, or name a smaller folder"
                 )
-        with tempfile.NamedTemporaryFile("w") as command:
-            command.write(shlex.join(plan.command))
-            command.flush()
-            archive.add(command.name, "run/ccnb/command", filter=_roots)
+        for name, content in {"run/ccnb/command": shlex.join(plan.command).encode(), **more}.items():
+            archive.addfile(_roots(name, len(content)), io.BytesIO(content))
     buffer.seek(0)
     return buffer
 
 
-def _roots(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid, entry.gid, entry.uname, entry.gname, entry.mode = 0, 0, "", "", 0o600
+def _roots(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = size, 0o700, int(time.time())
     return entry
 
 

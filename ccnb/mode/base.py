@@ -181,8 +181,12 @@ class Mode(Protocol):
     async def state(self, place: Place) -> PlaceState:
         """Ask the engine."""
 
-    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:
-        """Bring the workspace and the run folder back, and give what was made to the caller."""
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> Mapping[str, str] | None:
+        """Bring the workspace and the run folder back, and give what was made to the caller.
+
+        Return what to record of it with the run: of results that the place pushed by itself, `pushed_to`
+        and `pushed_commit`, or `push_failed`.
+        """
 
     async def destroy(self, place: Place) -> None:
         """Remove the place and everything in it; harmless when it is gone."""

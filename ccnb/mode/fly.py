@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,9 @@ from ccnb.errors import (
     OutOfReachError,
     StartError,
 )
-from ccnb.fly import Client, Settings, images, prices
+from ccnb.fly import Client, Settings, images, prices, registry
 from ccnb.fly.calls import FlyError
-from ccnb.mode import _fly, _machine
+from ccnb.mode import _fly, _machine, _push
 from ccnb.mode._app_secrets import AppSecrets, details, secret_name
 from ccnb.mode._tail import Tail
 from ccnb.mode.base import Exit, Image, Layout, Place, PlaceState, Plan, Readiness, Say
@@ -38,18 +38,22 @@ class FlyMode:
     name = "fly"
     takes_archives = True
     auths = ("secret", "env")
+    pushes = True
     rank = 35
 
     def __init__(self) -> None:
         self._tails: dict[str, Tail] = {}
 
     async def probe(self) -> Readiness:
-        """Say whether there are a token, an app and an image, by asking the platform."""
+        """Say whether token, app, region and image are there, by asking the platform and its registry."""
         settings = Settings.find()
         facts = self.facts(settings)
         try:
-            await _see_app(_client(settings.needed()))
+            client = _client(settings.needed())
+            await _see_app(client)
+            await _see_region(client)
             image = images.known(settings, home())
+            await registry.see(settings, image)
         except CcnbError as error:
             what, _, action = error.message.rpartition("; ")
             return Readiness(
@@ -106,6 +110,7 @@ class FlyMode:
         """Make the machine, which waits for the run's files."""
         settings = Settings.find().needed()
         client = _client(settings)
+        await _push.ask(plan)
         secret, plain = _fly.divided(plan)
         by_secret = secret if plan.spec.auth != "env" else {}
         env = plain if by_secret else {**plain, **{name: value.reveal() for name, value in secret.items()}}
@@ -114,6 +119,7 @@ class FlyMode:
             "url": settings.machines_url,
             "region": settings.region,
             "secrets": sorted({secret_name(value) for value in by_secret.values()}),
+            "push_to": plan.spec.push_to,
             "started": False,
         }
         config = _fly.config(plan, env, by_secret, place)
@@ -130,7 +136,8 @@ class FlyMode:
         except StartError as error:
             state = await self.state(place)
             raise StartError(f"{error.message} ({state.status} {state.detail})") from None
-        archive = await asyncio.to_thread(_machine.packed, plan, _fly.UID)
+        more = await asyncio.to_thread(_push.content, plan)
+        archive = await asyncio.to_thread(_machine.packed, plan, _fly.UID, more)
         with archive:
             await _machine.send(_runner(place), archive)
         return replace(place, details={**place.details, "started": True})
@@ -187,9 +194,11 @@ class FlyMode:
             return PlaceState("created")
         return PlaceState("alive")
 
-    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:
-        """Bring back the run folder and what is new in the workspace."""
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> Mapping[str, str]:
+        """Bring back the run folder and what is new in the workspace; wait for the push, if any."""
         await _machine.fetch(_runner(place), _fly.UID, folder, workspace)
+        push_to = place.details.get("push_to")
+        return await _push.outcome(_runner(place), push_to) if push_to else {}
 
     async def destroy(self, place: Place) -> None:
         """Remove the machine, and the secrets that no other machine of ours has."""
@@ -280,6 +289,21 @@ async def _see_app(client: Client) -> None:
         _seen_apps.add(client)
 
 
+async def _see_region(client: Client) -> None:
+    """See that machines can be made where they are to be.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
+    known = await client.regions()
+    if client.settings.region not in known:
+        raise ModeUnavailableError(
+            f"Fly.io has no region {client.settings.region!r}; "
+            f"set FLY_REGION, or primary_region in fly.toml, to one of {', '.join(known)}"
+        )
+
+
 async def _has_begun(client: Client, place: Place) -> bool:
     """Return whether the files had come before their sender died."""
     try:
@@ -295,4 +319,8 @@ async def _last_words(client: Client, place: Place) -> PlaceState:
         for machine in await client.machines(deleted=True, ccnb_run=place.run_id):
             if machine.id == place.id and machine.ending is not None:
                 return replace(_fly.ended(machine), status="gone")
-    return PlaceState("gone", detail="Fly.io has no such machine any more")
+    push_to = place.details.get("push_to")
+    pushed = (
+        f"; what it made should be in {push_to}, or in branch ccnb/{place.run_id} there" if push_to else ""
+    )
+    return PlaceState("gone", detail=f"Fly.io has no such machine any more{pushed}")

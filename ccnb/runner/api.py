@@ -144,6 +144,11 @@ def settled(spec: RunSpec, store: Store) -> tuple[RunSpec, list[str]]:
     workspaces.check(spec.workspace)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
+    if spec.push_to is not None and not modes.pushes(spec.mode):
+        raise SpecError(
+            f"push_to is for places far away; in mode {spec.mode} the results come to this machine by "
+            "themselves, so leave it out"
+        )
     spec = models.settle(spec)
     warnings = models.check(spec)
     return spec, warnings

@@ -340,7 +340,7 @@ class Execution:
     async def _collect(self, place: Place, follower: Follower) -> RunResult:
         self._save("collecting")
         try:
-            await self._mode.files_out(place, self._folder, self._workspace)
+            self._recorder.note_push(await self._mode.files_out(place, self._folder, self._workspace))
         except OutOfReachError:
             raise
         except CcnbError as failure:
@@ -391,7 +391,7 @@ class Execution:
             place = await self._find_place()
             if place is not None:
                 with suppress(Exception):
-                    await self._mode.files_out(place, self._folder, self._workspace)
+                    self._recorder.note_push(await self._mode.files_out(place, self._folder, self._workspace))
                 await self._remove(place)
         with suppress(OSError):
             (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)

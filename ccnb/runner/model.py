@@ -70,6 +70,11 @@ def check(spec: RunSpec) -> list[str]:
     CassetteError, CredentialError, ScriptError, SpecError
     """
     known = modes.auths(spec.mode)
+    if spec.api_source == "record" and "gateway" not in known:
+        raise SpecError(
+            f"api {spec.api!r} needs the gateway beside the place, which mode {spec.mode} hasn't; "
+            "use a mode on this machine such as docker"
+        )
     if spec.auth is not None and spec.auth not in known:
         raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
     match spec.api_source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -53,6 +53,13 @@ class Recorder:
         text = self.redactor.text(text)
         if text not in self.progress.warnings:
             self.progress.warnings.append(text)
+
+    def note_push(self, noted: Mapping[str, str] | None) -> None:
+        """Note where the place pushed what it made, as far as it was to do that."""
+        noted = {name: self.redactor.text(text) for name, text in (noted or {}).items()}
+        self.progress.conditions |= noted
+        if "push_failed" in noted:
+            self.warn(f"the results could not be pushed ({noted['push_failed']}); they are here all the same")
 
     def ending(self, follower: Follower) -> Ending:
         """Return what the place says of the agent's end."""

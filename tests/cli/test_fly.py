@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,9 @@ import tomllib
 import httpx
 import pytest
 
+from ccnb.engine import connect
+from ccnb.engine.images import push
+from ccnb.errors import ImageError
 from tests.conformance.test_modes import wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
 from tests.doubles.fly.client import TOKEN, Double
@@ -21,6 +25,8 @@ REGISTRY = """
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
 http: {{addr: 127.0.0.1:{port}}}
+auth:
+  token: {{realm: {realm}, service: ccnb, issuer: fly-double, rootcertbundle: {folder}/login.pem}}
 """
 
 
@@ -39,15 +45,17 @@ def platform(monkeypatch, tmp_path, home):
 
 
 @pytest.fixture
-def registry(tmp_path_factory):
-    """Return the address of a registry on this machine."""
+def registry(tmp_path_factory, platform):
+    """Return the address of a registry on this machine, which lets in whom the double knows."""
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry isn't installed")
     folder = tmp_path_factory.mktemp("registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (folder / "config.yml").write_text(REGISTRY.format(folder=folder, port=port))
+    (folder / "login.pem").write_text(platform.report()["registry_certificate"])
+    settings = REGISTRY.format(folder=folder, port=port, realm=f"{platform.url}/registry/token")
+    (folder / "config.yml").write_text(settings)
     process = subprocess.Popen(
         ["docker-registry", "serve", str(folder / "config.yml")], stderr=subprocess.DEVNULL
     )
@@ -59,7 +67,7 @@ def registry(tmp_path_factory):
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/v2/", trust_env=False).is_success
+        return httpx.get(f"http://127.0.0.1:{port}/v2/", trust_env=False).status_code == 401
     except httpx.HTTPError:
         return False
 
@@ -104,17 +112,35 @@ def test_what_is_wrong_is_one_sentence_with_the_next_action(cli, platform, argum
 
 def test_the_image_is_pushed_and_runs_happen_in_it(cli, platform, registry, monkeypatch):
     monkeypatch.setenv("CCNB_FLY_REGISTRY", registry)
+    agent_image("docker")
     assert cli("fly", "setup", "--app", "my-own").code == 0
     built = cli("fly", "build")
     assert built.code == 0, built.err
     image = built.out.strip().splitlines()[-1]
     assert image.startswith(f"{registry}/my-own@sha256:")
     assert json.loads(cli("fly", "status", "--json").out)["image"] == image
-    modes = {mode["mode"]: mode for mode in json.loads(cli("modes", "--json").out)}
-    assert modes["fly"]["ready"]
+    assert _fly_of(cli)["ready"]
     run = cli("run", "-m", "fly", "--api", "script:demo", "--json")
     assert run.code == 0, run.err
     assert json.loads(run.out)["conditions"]["image"] == image
+    login = {"username": "x", "password": "fm2_another"}
+    with pytest.raises(ImageError, match=r"could not be pushed.*FLY_API_TOKEN that may push"):
+        push(connect("docker"), AGENT_IMAGE, f"{registry}/my-own", login, print)
+    for name, value, action in (
+        ("FLY_REGION", "nowhere", "set FLY_REGION.*to one of ams, arn"),
+        ("CCNB_FLY_IMAGE", f"{registry}/my-own:none", "run `ccnb fly build`"),
+        ("CCNB_FLY_IMAGE", f"{registry}/other:1", "set FLY_API_TOKEN"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            found = _fly_of(cli)
+        assert not found["ready"]
+        assert re.search(action, found["next_action"])
+
+
+def _fly_of(cli) -> dict:
+    """Return what `ccnb doctor` says of the mode."""
+    return next(m for m in json.loads(cli("doctor", "--json").out)["modes"] if m["mode"] == "fly")
 
 
 def test_without_an_engine_the_command_for_flyctl_is_said(cli, platform):

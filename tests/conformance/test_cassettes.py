@@ -14,6 +14,7 @@ from ccnb.gateway import cassette
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_forward import SLOW, api  # noqa: F401 - a fixture
 from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conftest import near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN
 
 PROMPT = "Make two files and say what is in them"
@@ -48,7 +49,7 @@ def recorded(home, places, api, tape, monkeypatch):  # noqa: F811 - pytest's way
     return tape
 
 
-@pytest.mark.near
+@near_modes
 @pytest.mark.parametrize("time", range(3))
 def test_a_replay_does_the_same_in_every_mode(home, places, mode, closed, inside, recorded, time):
     result = run_until_clean(places, PROMPT, mode=mode, api=f"replay:{recorded}", network=closed)

@@ -17,9 +17,8 @@ import ccnb
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conftest import near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
-
-pytestmark = pytest.mark.near
 
 SLOW = """
 - say: I make a file.
@@ -48,6 +47,7 @@ def api(home, monkeypatch):
 
 
 @pytest.mark.parametrize("variable", ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"])
+@near_modes
 def test_the_real_agent_does_its_task_through_the_gateway(
     home, places, mode, closed, inside, api, variable, tmp_path
 ):
@@ -66,6 +66,7 @@ def test_the_real_agent_does_its_task_through_the_gateway(
         assert ("oauth-2025-04-20" in asked.headers["anthropic-beta"]) == is_token
 
 
+@near_modes
 def test_with_a_list_of_hosts_the_model_is_still_reached_through_the_gateway(home, places, mode, api):
     server = api()
     check = "git ls-remote https://other.example.org/x"
@@ -76,6 +77,7 @@ def test_with_a_list_of_hosts_the_model_is_still_reached_through_the_gateway(hom
     assert [(c.host, c.allowed) for c in result.network] == [("other.example.org", False)]
 
 
+@near_modes
 def test_the_agent_takes_the_stand_in_for_a_credential_of_its_kind(home, places, mode, api, monkeypatch):
     """Its default model depends on that."""
     models = {}
@@ -163,6 +165,7 @@ def test_what_the_look_above_would_find(home, places, engine_mode, api):
     assert files_with(OAUTH_TOKEN, home) == []
 
 
+@near_modes
 def test_the_client_killed_during_an_answer_costs_nothing(home, places, mode, api):
     server = api(SLOW)
     process = client({"mode": mode, "auth": "gateway"}, CLIENT)
@@ -178,6 +181,7 @@ def test_the_client_killed_during_an_answer_costs_nothing(home, places, mode, ap
     wait_for(lambda: places(mode) == [])
 
 
+@near_modes
 def test_client_and_gateway_killed_the_next_attach_brings_both_back(home, places, mode, api):
     server = api(SLOW)
     process = client({"mode": mode, "auth": "gateway"}, CLIENT)

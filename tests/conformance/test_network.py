@@ -28,7 +28,7 @@ from tests.conformance.test_attach import client, kill
 from tests.conformance.test_modes import DEMO, run_until_clean, wait_for
 from tests.conftest import DOUBLES, SHARED_KERNEL
 
-pytestmark = [pytest.mark.needs("openssl"), pytest.mark.near]
+pytestmark = pytest.mark.needs("openssl")
 
 GET = "node /workspace/get.mjs"
 TUNNELS = 50

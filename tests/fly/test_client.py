@@ -12,6 +12,7 @@ from ccnb.errors import CredentialError, ImageError, OutOfReachError, StartError
 from ccnb.fly import Client, Machine, Settings
 from ccnb.fly.calls import Caller, FlyError, Pace
 from ccnb.redact import Secret
+from tests.doubles import for_arm
 from tests.doubles.fly.client import TOKEN, Double
 
 pytestmark = pytest.mark.needs("docker")
@@ -27,6 +28,7 @@ CONFIG = {
 
 @pytest.fixture
 def double():
+    for_arm.load()
     with Double(hang_s=0.5) as double:
         double.make_app("mine")
         double.forget()
@@ -75,6 +77,7 @@ def test_a_machine_is_made_waited_for_asked_and_removed(double):
         ({"app": "taken"}, {}, FlyError, "another's"),
         ({"app": "nowhere"}, {}, FlyError, "run `ccnb fly setup`"),
         ({"region": "xxx"}, {}, FlyError, "no capacity.*another region"),
+        ({}, {"image": for_arm.NAME}, ImageError, "for another processor.*run `ccnb fly build`"),
         ({}, {"image": "localhost:1/none:1"}, ImageError, "doesn't have the image.*run `ccnb fly build`"),
         ({}, {"guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 300}}, FlyError, "multiple of 256"),
     ],

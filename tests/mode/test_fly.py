@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,13 +14,15 @@ import pytest
 
 import ccnb
 from ccnb import _loop
-from ccnb.errors import CredentialError, ImageError, ModeUnavailableError, SpecError
+from ccnb.errors import CredentialError, EngineError, ImageError, ModeUnavailableError, SpecError
+from ccnb.gateway import cassette
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_after
 from tests.conformance.test_modes import run_until_clean, wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
+from tests.doubles import for_arm
 from tests.doubles.fly.client import Double
 
 pytestmark = pytest.mark.needs("docker")
@@ -29,6 +32,15 @@ FAR = {
     "FLY_API_TOKEN": "fo1_no-such-token",
     "FLY_APP": "none",
     "CCNB_FLY_IMAGE": "none",
+}
+EXCHANGE = {
+    "request": {"system": [], "tools": [], "messages": []},
+    "headers": {},
+    "status": 200,
+    "answer_headers": {},
+    "answer": {},
+    "first_byte_s": 0.0,
+    "duration_s": 0.0,
 }
 
 
@@ -63,12 +75,19 @@ def options(commands: str, **more) -> dict:
     ("given", "says"),
     [
         ({"api": "script:demo"}, "can't reach; use api='live'"),
-        ({"api": "script:demo", "auth": "gateway"}, "auth 'gateway' can't be used in mode fly"),
-        ({"api": "live", "network": "none"}, "would cut a machine of Fly.io off"),
-        ({"api": "live", "cpus": 40}, "no machine with 40.0 cpus"),
+        ({"api": "replay:tape.jsonl"}, "can't reach; use api='live'"),
+        ({"api": "record:tape.jsonl"}, "needs the gateway beside the place.*such as docker"),
+        ({"auth": "gateway"}, "auth 'gateway' can't be used in mode fly; use secret or env"),
+        ({"network": "none"}, "would cut a machine of Fly.io off"),
+        ({"network": ["a.org", "b.org:8443"]}, "network .'a.org', 'b.org:8443'. would cut a machine"),
+        ({"cpus": 40}, "no machine with 40.0 cpus"),
     ],
 )
 def test_what_makes_no_sense_far_away_is_refused(home, monkeypatch, given, says):
+    """The suite's tests of these are for the other modes alone (`near_modes`)."""
+    cassette.begin(home / "tape.jsonl", "ANTHROPIC_API_KEY")
+    with (home / "tape.jsonl").open("a") as tape:
+        tape.write(json.dumps({"exchange": EXCHANGE}) + "\n")
     for name, value in FAR.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "no-such-key")
@@ -90,6 +109,30 @@ def test_what_is_missing_is_said_and_nothing_is_left(home, fly_platform, monkeyp
         assert not readiness.ready
         assert readiness.next_action
     assert fly_platform.report()["created"] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "error", "says"),
+    [
+        ({"FLY_API_TOKEN": "fm2_expired"}, CredentialError, "token for Fly.io has expired.*make a new one"),
+        ({"FLY_APP": "taken"}, EngineError, "the app is another's: use a token of its owner, or another app"),
+        ({"FLY_REGION": "xxx"}, EngineError, "no capacity.*name another region"),
+        ({"CCNB_FLY_IMAGE": "localhost:1/none:1"}, ImageError, "doesn't have the image.*`ccnb fly build`"),
+        ({"CCNB_FLY_IMAGE": for_arm.NAME}, ImageError, "for another processor.*run `ccnb fly build`"),
+    ],
+)
+def test_what_the_platform_refuses_is_one_sentence_and_leaves_nothing(
+    home, places, own_double, monkeypatch, variables, error, says
+):
+    double = own_double()
+    for_arm.load()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(error, match=says) as caught:
+        ccnb.run("Do it", mode="fly", api="script:demo")
+    assert "\n" not in str(caught.value)
+    report = double.report()
+    assert (report["created"], report["secrets"]["own"]) == ([], [])
 
 
 def test_auto_never_goes_far_away(home, fly_platform):

@@ -3,7 +3,8 @@
 #   boot.sh UID FILES_LIMIT_S LIFETIME_S
 #
 # It waits for the files of the run (/run/ccnb/go), runs the supervisor as UID, and ends with it: the machine
-# ends then. What it prints goes to the platform's log: steps only, nothing of the agent's.
+# ends then. Where the results are to be pushed, that is done at the end of agent and check, and has had its
+# time before the machine ends. What it prints goes to the platform's log: steps only, nothing of the agent's.
 umask 022
 mkdir -p /run/ccnb /ccnb /workspace
 chmod 700 /run/ccnb
@@ -23,10 +24,25 @@ cd /
 CCNB_OOM_KILLS=$(sed -n 's/^oom_kill //p' /proc/vmstat)
 export CCNB_OOM_KILLS
 $as sh -c 'exec tail -n +1 -F /ccnb/steps' 2>/dev/null | sed -u 's/^/ccnb: /' &
-lifetime_s=$3
+uid=$1 lifetime_s=$3 pushing=
 # Quoted for a shell by whoever wrote it.
 eval "set -- $(cat /run/ccnb/command)"
+push=/run/ccnb/push
+if [ -e "$push/url" ]; then
+    (
+        # The agent could have put anything there, even what never ends to be read.
+        until [ -e "$push/now" ] || timeout 5 $as grep -qs '^finished ' /ccnb/steps; do
+            sleep 1
+        done
+        timeout -k 5 900 sh "$push/push.sh" "$uid" "$(cat "$push/run")"
+    ) &
+    pushing=$!
+fi
 timeout -k 10 "$lifetime_s" $as sh "$@"
 code=$?
+if [ -n "$pushing" ]; then
+    touch "$push/now"
+    wait "$pushing"
+fi
 echo "ccnb: ended $code"
 exit "$code"

@@ -54,7 +54,7 @@ async def main() -> None:
         gate,
         port=given.port,
         http=protocol(gate),
-        log_level="error",
+        log_level="critical",
         lifespan="off",
         timeout_graceful_shutdown=1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import shlex
 from dataclasses import replace
@@ -11,14 +12,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.doubles.fly.cloud import STATES, Cloud, Refused
+from tests.doubles.fly.cloud import FULL_REGION, STATES, Cloud, Refused
+from tests.doubles.fly.keys import Keys
 
+REGIONS = ("ams", "arn", "fra", "lhr", FULL_REGION)
 EXEC_LIMIT_S = 60
 LONGEST_BODY = 1 << 20
 """Of exec, either way; the platform's own is undocumented."""
 
 
 def make_app(cloud: Cloud, gate) -> Starlette:  # noqa: C901 - one function in it for each endpoint
+    keys = Keys()
+
     async def double(request: Request) -> Response:
         """Say what was counted; take other settings."""
         if request.method == "POST":
@@ -29,7 +34,19 @@ def make_app(cloud: Cloud, gate) -> Starlette:  # noqa: C901 - one function in i
                 gate.limited.clear()
                 gate.counts.clear()
                 cloud.created.clear()
-        return JSONResponse(gate.report())
+        return JSONResponse(gate.report() | {"registry_certificate": keys.certificate})
+
+    async def regions(_: Request) -> Response:
+        return JSONResponse({"Regions": [{"code": code, "name": code} for code in REGIONS], "Nearest": "arn"})
+
+    async def login(request: Request) -> Response:
+        """Give whoever has the token what the registry asks for, for apps that are there."""
+        given = request.headers.get("authorization", "").removeprefix("Basic ")
+        _, _, token = base64.b64decode(given).decode().partition(":")
+        if token != gate.settings.token:
+            return JSONResponse({"errors": [{"code": "UNAUTHORIZED"}]}, 401)
+        query = request.query_params
+        return JSONResponse({"token": keys.token(query["service"], query.getlist("scope"), cloud.apps)})
 
     async def apps(request: Request) -> Response:
         if request.method == "GET":
@@ -159,6 +176,8 @@ def make_app(cloud: Cloud, gate) -> Starlette:  # noqa: C901 - one function in i
     one = "/v1/apps/{app}/machines/{id}"
     routes = [
         Route("/_double", double, methods=["GET", "POST"]),
+        Route("/registry/token", login),
+        Route("/v1/platform/regions", regions),
         Route("/v1/apps", apps, methods=["GET", "POST"]),
         Route("/v1/apps/{app}", app, methods=["GET", "DELETE"]),
         Route("/v1/apps/{app}/machines", machines, methods=["GET", "POST"]),

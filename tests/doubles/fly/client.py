@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Self
 
 import httpx
 
+from ccnb.engine import build, connect, default_reference, images
+
 TOKEN = "fm2_double"  # noqa: S105 - known to the double alone
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def project_image() -> str:
+    """Return the project's image, which is built where it isn't there."""
+    engine, reference = connect("docker"), default_reference()
+    if images.inspect(engine, reference) is None:
+        build(engine, print)
+    return reference
 
 
 class Double:
@@ -17,7 +32,11 @@ class Double:
 
     def __init__(self, **settings) -> None:
         command = [sys.executable, "-m", "tests.doubles.fly", "--settings", json.dumps(settings)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        # Whoever starts it may be in another folder.
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.pid = self._process.pid
         self.url = self._process.stdout.readline().strip()
         self._http = httpx.Client(trust_env=False, base_url=self.url, timeout=60)

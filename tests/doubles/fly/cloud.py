@@ -178,7 +178,8 @@ class Cloud:
             found = await self._do(self._api.inspect_image, reference)
         except ImageNotFound:
             try:
-                await self._do(self._api.pull, reference)
+                login = {"username": "x", "password": self.settings.token}
+                await self._do(self._api.pull, reference, auth_config=login)
                 found = await self._do(self._api.inspect_image, reference)
             except APIError as error:
                 raise Refused(400, f"failed to get manifest {reference}: MANIFEST_UNKNOWN") from error
