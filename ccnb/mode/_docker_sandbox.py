@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccnb.errors import EngineError, ModeUnavailableError
-from ccnb.mode._sandbox_program import LOOK_S, SandboxProgram, run_program
+from ccnb.mode._sandbox_call import look_s, run_program
+from ccnb.mode._sandbox_program import SandboxProgram
 
 _NO_PLUGIN = ("unknown command", "is not a docker command")
 _START_UP_FILES = (".zshenv", ".zprofile", ".zshrc", ".bash_profile", ".bashrc", ".profile")
@@ -69,7 +70,7 @@ class DockerSandbox(SandboxProgram):
     def _known_bugs(self) -> list[str]:
         try:
             said = run_program(
-                ["docker", "version", "--format", "{{.Server.Platform.Name}}"], LOOK_S, self.restart
+                ["docker", "version", "--format", "{{.Server.Platform.Name}}"], look_s(), self.restart
             )
         except EngineError:
             return []

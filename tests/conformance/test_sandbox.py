@@ -97,9 +97,10 @@ def test_a_run_gets_over_a_fault_of_the_program(home, places, sandboxes, program
     assert sandboxes.names == []
 
 
-def test_a_daemon_that_hangs_in_the_middle_costs_no_event(home, sandboxes, program, agent):
+def test_a_daemon_that_hangs_in_the_middle_costs_no_event(home, sandboxes, program, agent, monkeypatch):
     handle = ccnb.start("Do it", **agent("sandbox", "init; sleep 4; say hello; sleep 4; result"))
     wait_for(lambda: len(handle.events) == 1)
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults("hang:ls")
     result = handle.result()
     assert (result.outcome, [event.text for event in result.events]) == ("success", ["", "hello", "done"])
@@ -114,14 +115,16 @@ FATAL = {
     "create-fails": r"made no sandbox in 3 tries \(.*failed to run container\); run `.*`$",
     "no-kvm": r"has no hardware virtualisation that .* can use; .*, or use mode docker$",
     "no-daemon": r"daemon doesn't answer; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
-    "hang": r"has not answered within 15 s; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
+    "hang": r"has not answered within 2 s; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
     "exec-breaks": r"daemon doesn't answer; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
     "unknown": r"flux capacitor discharged \(code 88\); run `.*`$",
 }
 
 
 @pytest.mark.parametrize("fault", FATAL)
-def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, program, agent, fault):
+def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, program, agent, monkeypatch, fault):
+    if fault == "hang":
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults(fault)
     with pytest.raises(ccnb.CcnbError, match=FATAL[fault]) as failure:
         ccnb.run("Do it", **agent("sandbox", "init; result"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from ccnb import _loop
 from ccnb.mode import get as get_mode
 from ccnb.mode._docker_sandbox import DockerSandbox
-from ccnb.mode._sandbox_program import first_json
+from ccnb.mode._sandbox_call import first_json
 from ccnb.mode._sbx import Sbx
 from ccnb.mode.sandbox import run_of, sandbox_name
 
@@ -95,18 +97,54 @@ TROUBLE = {
     "no-policy": ("has no network policy yet", "run `sbx policy init balanced`"),
     "no-daemon": ("sbx's daemon doesn't answer", "run `sbx daemon restart`"),
     "unknown": ("flux capacitor discharged (code 88)", "run `sbx diagnose`"),
-    "hang:ls": ("`sbx ls` has not answered within", "run `sbx daemon restart`"),
+    "hang:ls": ("`sbx ls` has not answered within 2 s", "run `sbx daemon restart`"),
 }
 
 
 @pytest.mark.parametrize("fault", TROUBLE)
-def test_what_a_person_can_mend_is_told_with_how(probe, chosen, sandboxes, fault):
+def test_what_a_person_can_mend_is_told_with_how(probe, chosen, sandboxes, monkeypatch, fault):
+    if fault.startswith("hang"):
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults(fault)
     found = probe("sbx")
     why, action = TROUBLE[fault]
     assert not found.ready
     assert why in found.why
     assert found.next_action == action
+
+
+@pytest.mark.parametrize("fault", ["signed-out", "no-policy", "no-daemon"])
+def test_trouble_is_told_though_a_banner_comes_before_it(probe, chosen, sandboxes, fault):
+    sandboxes.faults("banner", fault)
+    assert probe("sbx").next_action == TROUBLE[fault][1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a device")
+def test_a_machine_without_virtualisation(probe, chosen, monkeypatch, tmp_path):
+    monkeypatch.setenv("CCNB_KVM", str(tmp_path / "kvm"))
+    found = probe("sbx")
+    assert (found.ready, found.why) == (
+        False,
+        f"sbx makes virtual machines, and this machine has no {tmp_path}/kvm",
+    )
+    assert found.next_action == "turn virtualisation on in its firmware, or use mode docker"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a device")
+def test_virtualisation_that_is_not_the_persons_to_use(probe, chosen, monkeypatch, tmp_path):
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(tmp_path / "kvm"))
+        monkeypatch.setenv("CCNB_KVM", str(tmp_path / "kvm"))
+        found = probe("sbx")
+    assert "kvm can't be opened (No such device or address)" in found.why
+    assert found.next_action.startswith("run `sudo usermod -aG kvm $USER` and log in again")
+
+
+def test_a_limit_that_is_no_time(probe, chosen, monkeypatch):
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "soon")
+    found = probe("sbx")
+    assert found.why == "CCNB_SANDBOX_LIMIT_S is 'soon', which is no time"
+    assert found.next_action == "give it seconds above zero"
 
 
 def test_a_docker_desktop_that_is_not_running(probe, sandboxes):
