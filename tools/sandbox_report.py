@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ccnb.errors import CcnbError
 from ccnb.mode._docker_sandbox import DockerSandbox
+from ccnb.mode._sandbox_choice import chosen
 from ccnb.mode._sandbox_program import SandboxProgram
-from ccnb.mode.sandbox import chosen
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = Path("sandbox-report.txt")

@@ -17,8 +17,8 @@ from ccnb import _loop
 from ccnb.mode import get as get_mode
 from ccnb.mode._docker_sandbox import DockerSandbox
 from ccnb.mode._sandbox_call import first_json
+from ccnb.mode._sandbox_names import lasting_of, name_for_run, name_that_lasts, run_of
 from ccnb.mode._sbx import Sbx
-from ccnb.mode.sandbox import run_of, sandbox_name
 
 
 @pytest.fixture
@@ -251,10 +251,20 @@ def test_an_sbx_that_wants_the_name_before_the_hosts_is_understood(tmp_path, mon
     st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.from_regex(r"\d{6}-\d{6}-[a-z2-9]{5}", fullmatch=True)
 )
 def test_a_sandboxs_name_leads_back_to_its_run_and_to_no_other_store(store, run):
-    name = sandbox_name(store, run)
+    name = name_for_run(store, run)
     assert len(name) <= 30
     assert run_of(name, store) == run
     assert run_of(name, "zzzzzz") is None
+    assert lasting_of(name, store) is None
+
+
+@given(st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.from_regex(r"[a-z][a-z0-9-]{0,17}", fullmatch=True))
+def test_a_lasting_sandbox_is_known_by_its_name_and_taken_for_no_run(store, word):
+    name = name_that_lasts(store, word)
+    assert len(name) <= 30
+    assert lasting_of(name, store) == word
+    assert lasting_of(name, "zzzzzz") is None
+    assert run_of(name, store) is None
 
 
 @pytest.mark.parametrize(
@@ -262,3 +272,4 @@ def test_a_sandboxs_name_leads_back_to_its_run_and_to_no_other_store(store, run)
 )
 def test_other_peoples_sandboxes_are_not_ours(name):
     assert run_of(name, "0123ab") is None
+    assert lasting_of(name, "0123ab") is None
