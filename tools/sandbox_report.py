@@ -69,7 +69,7 @@ def make_template(program: SandboxProgram) -> None:
                 f"install -m 755 '{doubles}/claude' \"$(command -v claude || echo /usr/local/bin/claude)\""
             )
             for call in (["exec", "-u", "root", name, "sh", "-c", install], [*save, name, TEMPLATE]):
-                program.expect(program.call(*call, limit_s=600), call[0])
+                program.expect(program.call(*call, looks=40), call[0])
         finally:
             program.remove(name)
 

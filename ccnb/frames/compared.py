@@ -12,7 +12,7 @@ from ccnb.store.tables import KeptRun
 
 __all__ = ["CONDITIONS", "Frame", "compared_frame", "table"]
 
-CONDITIONS = ("engine", "image_digest", "host_load", "cpus")
+CONDITIONS = ("engine", "image_digest", "sandbox", "host_load", "cpus")
 """What is taken from a run's conditions, beside what every frame of runs has."""
 _RENAMED = {"model": "model_served"}
 _ASKED = ("mode", "prompt")

@@ -77,9 +77,11 @@ class DockerSandbox(SandboxProgram):
         found = _DESKTOP.search(said.output.decode(errors="replace"))
         version = tuple(map(int, found.groups())) if found else (99,)
         if version in ((4, 58, 0), (4, 58, 1)):
-            return ["Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token)"]
+            return [
+                "Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token); update"
+            ]
         if version < (4, 61, 0):
-            return ["Docker Desktop before 4.61 may go on adding an API key that you have replaced"]
+            return ["Docker Desktop before 4.61 may go on adding an API key that you have replaced; update"]
         return []
 
     @property

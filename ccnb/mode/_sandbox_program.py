@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from ccnb.errors import EngineError, ModeUnavailableError, StartError
 from ccnb.mode._sandbox_call import Answer, first_json, known_trouble, look_s, run_program, says_not_there
 
-_CREATE_S = 900.0
-"""The first sandbox has its template pulled."""
-_EXEC_S = 120.0
-_REMOVE_S = 60.0
+_CREATE = 60
+"""How many times longer than a look it may take; the first sandbox has its template pulled."""
+_EXEC = 8
+_REMOVE = 4
 _CREATE_TRIES = 3
 _PAUSE_S = 0.5
 
@@ -111,11 +111,14 @@ class SandboxProgram:
         """
         options = ["--name", name, *(["--template", image] if image else []), *limits]
         for left in reversed(range(_CREATE_TRIES)):
-            said = self.call("create", *options, "claude", *folders, limit_s=_CREATE_S, held=held)
+            try:
+                said = self.call("create", *options, "claude", *folders, looks=_CREATE, held=held)
+            except EngineError:
+                self._remove_rest(name)
+                raise
             if said.code == 0:
                 return
-            with suppress(EngineError):
-                self.remove(name)
+            self._remove_rest(name)
             known = self.known_trouble(said)
             if known is not None:
                 raise ModeUnavailableError(known)
@@ -135,7 +138,7 @@ class SandboxProgram:
         held: int | None = None,
     ) -> Answer:
         """Run a command in a sandbox and wait for it. A stopped sandbox may be started by that."""
-        return self.call("exec", "-w", workdir, name, *argv, limit_s=_EXEC_S, merged=merged, held=held)
+        return self.call("exec", "-w", workdir, name, *argv, looks=_EXEC, merged=merged, held=held)
 
     def shell(self, name: str, argv: Sequence[str], workdir: str) -> list[str]:
         """Return the command that runs something in a sandbox on the caller's terminal."""
@@ -148,7 +151,7 @@ class SandboxProgram:
         ------
         EngineError
         """
-        said = self.call("stop", name, limit_s=_REMOVE_S)
+        said = self.call("stop", name, looks=_REMOVE)
         if said.code and any(s.name == name and s.status == "running" for s in self.listing()):
             raise self.error("stop", said)
 
@@ -159,11 +162,15 @@ class SandboxProgram:
         ------
         EngineError
         """
-        self.call("stop", name, limit_s=_REMOVE_S)
+        self.call("stop", name, looks=_REMOVE)
         # An older or newer one may ask whether we are sure.
-        said = self.call("rm", *self.remove_options, name, limit_s=_REMOVE_S, answer=b"y\n")
+        said = self.call("rm", *self.remove_options, name, looks=_REMOVE, answer=b"y\n")
         if said.code and not says_not_there(said) and any(s.name == name for s in self.listing()):
             raise self.error("rm", said)
+
+    def _remove_rest(self, name: str) -> None:
+        with suppress(EngineError):
+            self.remove(name)
 
     def allow(self, name: str, hosts: Sequence[str]) -> None:
         """Let a sandbox reach some hosts.
@@ -205,12 +212,23 @@ class SandboxProgram:
     def call(
         self,
         *arguments: str,
-        limit_s: float | None = None,
+        looks: int = 1,
         answer: bytes = b"",
         merged: bool = False,
         held: int | None = None,
     ) -> Answer:
         """Run the program, never on a terminal.
+
+        Parameters
+        ----------
+        looks
+            How many times longer than a mere look it may take.
+        answer
+            What to say when it asks.
+        merged
+            Whether to take errors and output as one.
+        held
+            A file to keep open for as long as it runs.
 
         Raises
         ------
@@ -218,7 +236,7 @@ class SandboxProgram:
             It isn't there, or doesn't answer within its limit.
         """
         argv = [*self.command, *arguments]
-        limit_s = limit_s or look_s()
+        limit_s = looks * look_s()
         return run_program(argv, limit_s, self.restart, answer=answer, merged=merged, held=held)
 
     def expect(self, said: Answer, what: str) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccnb import _loop
+from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode import get as get_mode
 from ccnb.mode._docker_sandbox import DockerSandbox
 from ccnb.mode._sandbox_call import first_json
@@ -71,6 +72,15 @@ def test_docker_without_the_plugin(probe, monkeypatch):
     found = probe("docker")
     assert (found.ready, found.why) == (False, "docker has no command `sandbox` here")
     assert "Docker Desktop 4.58" in found.next_action
+
+
+def test_an_older_docker_says_the_same_in_other_words(tmp_path, monkeypatch):
+    said = tmp_path / "docker"
+    said.write_text("#!/bin/sh\necho \"docker: 'sandbox' is not a docker command.\" >&2; exit 1\n")
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ModeUnavailableError, match=r"^docker has no command `sandbox` here; install sbx"):
+        DockerSandbox().check()
 
 
 @pytest.mark.needs("docker")
@@ -242,6 +252,21 @@ def test_an_sbx_that_wants_the_name_before_the_hosts_is_understood(tmp_path, mon
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     Sbx().allow("box", ["localhost:1", "a.example"])
     assert (tmp_path / "said").read_text() == "policy allow network box localhost:1,a.example\n"
+
+
+def test_what_is_left_of_a_sandbox_whose_making_hangs_is_removed(tmp_path, monkeypatch):
+    said = tmp_path / "sbx"
+    said.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/said\ncase $1 in create) sleep 60;; esac\n')
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "0.1")
+    with pytest.raises(EngineError, match=r"^`sbx create` has not answered within 6 s; run `sbx daemon"):
+        Sbx().create("box", ["/a"], image=None)
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "create --name box claude /a",
+        "stop box",
+        "rm --force box",
+    ]
 
 
 # Names
