@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -69,8 +69,15 @@ class LastingFolder:
             self._holder_file.unlink(missing_ok=True)
 
     def move_in(self, run: RunFolder) -> None:
-        """Let the inner part of a run folder lie where the sandbox sees it."""
-        if not self._has(run):
+        """Let the inner part of a run folder lie where the sandbox sees it.
+
+        Raises
+        ------
+        EngineError
+        """
+        if self._has(run):
+            return
+        with self._told():
             self._empty()
             shutil.copytree(run.inside, self.folder, symlinks=True, dirs_exist_ok=True)
             run.move_inside(self.folder)
@@ -84,7 +91,7 @@ class LastingFolder:
         ------
         EngineError
         """
-        try:
+        with self._told():
             if run.path.is_dir() and self._has(run):
                 home = run.path / _HOME
                 shutil.rmtree(home, ignore_errors=True)
@@ -92,8 +99,6 @@ class LastingFolder:
                     shutil.copytree(self.folder, home, symlinks=True, ignore=_odd)
                 run.move_inside(Path(_HOME))
             self._empty()
-        except OSError as error:
-            raise EngineError(f"{self.folder} can't be tidied ({error.strerror}); see who owns it") from None
 
     def settle(self, made: Mapping[str, Any]) -> None:
         """Write down what it is made of."""
@@ -124,6 +129,14 @@ class LastingFolder:
 
     def _has(self, run: RunFolder) -> bool:
         return run.inside.resolve() == self.folder.resolve()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or error
+            raise EngineError(f"{self.folder} can't be put in order ({why}); see who owns it") from None
 
     def _empty(self) -> None:
         """Remove all that is in the folder, which itself stays: the sandbox sees no other in its place."""

@@ -68,11 +68,7 @@ def create(plan: Plan) -> Place:
             raise StartError(
                 f"{program.name} takes no folder with a colon in its path ({folder}); name another"
             )
-    spec, gateway = plan.spec, _gateway(plan)
-    if spec.sandbox:
-        name = name_that_lasts(plan.store_id, spec.sandbox)
-    else:
-        name = name_for_run(plan.store_id, plan.run_id)
+    spec, name, gateway = plan.spec, _name(plan), _gateway(plan)
     with alone(plan.folder.path) as held:
         image, limits = plan.image.reference or None, _limits(plan, program)
         make = partial(program.create, name, folders, image=image, limits=limits, held=held)
@@ -96,6 +92,12 @@ def create(plan: Plan) -> Place:
             remove(place)
         raise
     return place
+
+
+def _name(plan: Plan) -> str:
+    if plan.spec.sandbox:
+        return name_that_lasts(plan.store_id, plan.spec.sandbox)
+    return name_for_run(plan.store_id, plan.run_id)
 
 
 def _limits(plan: Plan, program: SandboxProgram) -> list[str]:
