@@ -38,6 +38,8 @@ _WORDS = (
     *("mode", "model", "auth", "setup", "check", "image", "continues"),
     *("system_prompt", "append_system_prompt", "push_to"),
 )
+_SANDBOX = re.compile(r"[a-z][a-z0-9-]{0,17}")
+"""Short, for it becomes part of a socket's path."""
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _OURS = (
@@ -127,6 +129,10 @@ class RunSpec:
     max_processes: int = 1024
     isolation: str = "auto"
     """`none` lets mode `local` run a real model in a plain process, with no wall around it."""
+    sandbox: str | None = None
+    """The name of a lasting sandbox (mode `sandbox`), made when it isn't there, in which the next run finds
+    what one has installed. It belongs to one workspace, has one run at a time, and stays until it is removed
+    by `ccnb sandbox rm`."""
     keep: bool = False
     """Leave the place running after the end, for `ccnb shell`."""
     keep_s: float = 86_400.0
@@ -255,6 +261,7 @@ def _check(spec: RunSpec) -> None:
     _check_url(spec)
     _check_copy(spec)
     _check_push(spec)
+    _check_sandbox(spec)
     if spec.budget_group is not None and not _GROUP.fullmatch(str(spec.budget_group)):
         raise SpecError(f"budget_group must be up to 64 letters, digits, - and _, not {spec.budget_group!r}")
 
@@ -269,6 +276,24 @@ def _check_copy(spec: RunSpec) -> None:
         raise SpecError("continues goes on in the earlier run's workspace; leave copy out")
     if spec.copy and spec.workspace is None:
         raise SpecError("copy=True needs a workspace to copy; name one, or leave copy out")
+
+
+def _check_sandbox(spec: RunSpec) -> None:
+    if spec.sandbox is None:
+        return
+    if not isinstance(spec.sandbox, str) or not _SANDBOX.fullmatch(spec.sandbox):
+        raise SpecError(
+            f"sandbox must be a name of up to 18 small letters, digits and -, not {spec.sandbox!r}"
+        )
+    if spec.mode not in ("auto", "sandbox"):
+        raise SpecError(f"sandbox={spec.sandbox!r} is for mode sandbox, not {spec.mode}; leave one out")
+    own = spec.workspace is None and spec.continues is None
+    if own or spec.copy or (spec.workspace is not None and git_url(spec.workspace)):
+        raise SpecError("a lasting sandbox belongs to one folder, which runs work in; name it as workspace")
+    if spec.network != "open":
+        raise SpecError("a lasting sandbox keeps the rules of earlier runs; leave network or sandbox out")
+    if spec.keep:
+        raise SpecError("a lasting sandbox stays anyway; leave keep out")
 
 
 def _positive(name: str, value: Any, types: tuple[type, ...]) -> None:

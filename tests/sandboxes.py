@@ -28,6 +28,8 @@ class Sandboxes:
         self.bin = self.folder / "bin"
         self.bin.mkdir()
         monkeypatch.setenv("CCNB_DOUBLE", str(self.folder))
+        # The double's sandboxes are no virtual machines.
+        monkeypatch.setenv("CCNB_KVM", os.devnull)
 
     def use(self, program: str) -> None:
         """Make one of the programs the one that is found: `sbx`, or `docker` with its plugin."""

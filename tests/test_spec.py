@@ -158,6 +158,27 @@ def test_a_value_that_cannot_be_used_is_refused_by_the_fields_name(field, value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"sandbox": "Tools"}, "sandbox must be a name of up to 18 small letters, digits and -, not 'Tools'"),
+        ({"sandbox": "a" * 19}, "up to 18"),
+        ({"sandbox": 3}, "not 3"),
+        ({"mode": "docker"}, "is for mode sandbox, not docker; leave one out"),
+        ({"workspace": None}, "belongs to one folder"),
+        ({"workspace": "https://example.org/a.git"}, "belongs to one folder"),
+        ({"copy": True}, "belongs to one folder"),
+        ({"network": "none"}, "leave network or sandbox out"),
+        ({"keep": True}, "leave keep out"),
+    ],
+)
+def test_what_a_lasting_sandbox_can_not_be_asked_for_is_refused(options, sentence):
+    usual = {"prompt": "x", "sandbox": "tools", "workspace": "/work"}
+    assert RunSpec(**usual).sandbox == "tools"
+    with pytest.raises(SpecError, match=sentence):
+        RunSpec(**usual | options)
+
+
 def test_a_misspelled_word_is_answered_with_the_nearest():
     with pytest.raises(SpecError, match="did you mean 'bypassPermissions'"):
         RunSpec(prompt="x", permission_mode="bypassPermission")

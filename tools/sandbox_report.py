@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ccnb.errors import CcnbError
 from ccnb.mode._docker_sandbox import DockerSandbox
+from ccnb.mode._sandbox_choice import chosen
 from ccnb.mode._sandbox_program import SandboxProgram
-from ccnb.mode.sandbox import chosen
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = Path("sandbox-report.txt")
@@ -69,7 +69,7 @@ def make_template(program: SandboxProgram) -> None:
                 f"install -m 755 '{doubles}/claude' \"$(command -v claude || echo /usr/local/bin/claude)\""
             )
             for call in (["exec", "-u", "root", name, "sh", "-c", install], [*save, name, TEMPLATE]):
-                program.expect(program.call(*call, limit_s=600), call[0])
+                program.expect(program.call(*call, looks=40), call[0])
         finally:
             program.remove(name)
 

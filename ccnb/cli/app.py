@@ -81,6 +81,7 @@ def run(
     network: o.Network = None,
     image: o.Image = None,
     isolation: o.Isolation = None,
+    sandbox: o.Sandbox = None,
     keep: o.Keep = False,
     keep_s: o.KeepS = None,
     push_to: o.PushTo = None,
@@ -322,17 +323,24 @@ def image_build(
 
 @sandbox_app.command("ls")
 def sandbox_ls(*, as_json: o.Json = False) -> int:
-    """List the sandboxes that runs of this store have left or are in; nobody else's."""
+    """List the sandboxes of this store: those that last, and what runs have left or are in."""
     from ccnb.cli import sandbox
 
     return sandbox.list_sandboxes(as_json=as_json)
 
 
-@sandbox_app.command("rm", epilog=_examples("ccnb sandbox rm 261124-063549-ddjan", "ccnb sandbox rm --all"))
+@sandbox_app.command(
+    "rm",
+    epilog=_examples(
+        "ccnb sandbox rm 261124-063549-ddjan",
+        "ccnb sandbox rm my-lasting-one",
+        "ccnb sandbox rm --all",
+    ),
+)
 def sandbox_rm(
     names: Annotated[list[str] | None, typer.Argument(metavar="[RUN|NAME]...", show_default=False)] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All of this store.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of this store, lasting ones too.")] = False,
     as_json: o.Json = False,
 ) -> int:
     """Remove sandboxes with all that is in them; a run that goes on in one is ended as lost."""

@@ -84,6 +84,15 @@ Isolation = Annotated[
         metavar="auto|none",
     ),
 ]
+Sandbox = Annotated[
+    str | None,
+    _option(
+        _WHERE,
+        "A lasting sandbox by its name, made when it isn't there: what one run installs, the next finds.",
+        "--sandbox",
+        metavar="NAME",
+    ),
+]
 Keep = Annotated[bool, _option(_WHERE, "Leave the place there at the end, for `ccnb shell`.", "--keep")]
 KeepS = Annotated[
     float | None,

@@ -1,4 +1,4 @@
-"""The sandboxes of this store's runs: what `sandbox ls` and `sandbox rm` do."""
+"""The sandboxes of this store: what `sandbox ls` and `sandbox rm` do."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ccnb import _loop, render
-from ccnb import mode as modes
 from ccnb.cli.output import console, print_json, say
-from ccnb.errors import RunNotFoundError, SpecError
+from ccnb.errors import CcnbError, RunNotFoundError, SpecError
 from ccnb.mode.base import Place
+from ccnb.mode.sandbox import SandboxMode
 from ccnb.runner.plan import store_id
-from ccnb.runner.sweep import remove_places
+from ccnb.runner.sweep import Swept, remove_places
 from ccnb.store import Store
-
-_MODE = "sandbox"
 
 
 def list_sandboxes(*, as_json: bool) -> int:
-    """Print the sandboxes, with the run that each belongs to."""
+    """Print the sandboxes, with the run that each belongs to, or the name under which it lasts."""
     store = Store()
     rows = [
         {
             "name": place.id,
+            "lasting": str(place.details.get("lasting") or ""),
             "run_id": place.run_id,
             "program": str(place.details["program"]),
             "run": _state(store, place.run_id),
@@ -33,7 +32,7 @@ def list_sandboxes(*, as_json: bool) -> int:
     if as_json:
         print_json(rows)
     elif not rows:
-        say("no run of this store has a sandbox")
+        say("this store has no sandbox")
     else:
         console().print(render.sandboxes_table(rows))
     return 0
@@ -43,27 +42,53 @@ def remove_sandboxes(names: Sequence[str], *, everything: bool, as_json: bool) -
     """Remove sandboxes by their names or their runs; say what became of each."""
     if bool(names) == everything:
         raise SpecError("name runs or sandboxes, or give --all")
-    places = _places(Store())
-    known = {word: place for place in places for word in (place.id, place.run_id)}
+    store = Store()
+    places = _places(store)
+    known = {word: place for place in places for word in _words(place)}
     for name in names:
         if name not in known:
-            raise SpecError(f"no run of this store has a sandbox {name!r}; `ccnb sandbox ls` lists them")
+            raise SpecError(f"this store has no sandbox {name!r}; `ccnb sandbox ls` lists all")
     wanted = places if everything else list({known[name].id: known[name] for name in names}.values())
-    found = remove_places(_MODE, wanted)
+    found = [_remove(store, place) for place in wanted]
     if as_json:
         print_json([asdict(one) for one in found])
         return 0
     for place, one in zip(wanted, found, strict=True):
         word = "removed" if one.removed else f"left alone: {one.why}:"
-        say(f"{word} {place.id} of run {one.run_id}")
+        say(f"{word} {place.id}" + (f" of run {one.run_id}" if one.run_id else ""))
     return 0 if all(one.removed for one in found) else 1
 
 
 def _places(store: Store) -> list[Place]:
-    return _loop.submit(modes.get(_MODE).places(store_id(store))).result()
+    async def look() -> list[Place]:
+        mode, label = SandboxMode(), store_id(store)
+        return [*await mode.lasting(label, store.home), *await mode.places(label)]
+
+    return _loop.submit(look()).result()
+
+
+def _words(place: Place) -> list[str]:
+    """Return the words by which a person names a sandbox."""
+    return [word for word in (place.id, place.run_id, place.details.get("lasting")) if word]
+
+
+def _remove(store: Store, place: Place) -> Swept:
+    """Remove a sandbox, but for one whose run a living process follows."""
+    mode = SandboxMode()
+    swept = Swept(place.run_id, mode.name, True, "it was asked for")
+    if place.run_id:
+        (swept,) = remove_places(mode.name, [place])
+    if swept.removed and place.details.get("lasting"):
+        try:
+            _loop.submit(mode.forget(place, store.home)).result()
+        except CcnbError as error:
+            return Swept(place.run_id, mode.name, False, error.message)
+    return swept
 
 
 def _state(store: Store, run_id: str) -> str:
+    if not run_id:
+        return "free"
     try:
         row = store.run(run_id)
     except RunNotFoundError:

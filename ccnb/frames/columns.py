@@ -169,6 +169,7 @@ WANTED = (
 MET = (
     Column("engine", TEXT, "the engine and its version"),
     Column("image_digest", TEXT, "the image"),
+    Column("sandbox", TEXT, "the lasting sandbox, where one was named"),
     Column("host_load", NUMBER, "the machine's load at the run's end, over a minute", "processes"),
     Column("cpus", COUNT, "processors of the machine"),
     Column("passed", FLAG, "success, and the check passed if there was one; missing where it doesn't count"),

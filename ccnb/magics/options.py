@@ -161,6 +161,7 @@ def cc_parser(magic: str = "%%cc") -> Parser:
     _list(where, "--network", metavar="WAY", help="open; none: no way out; or the only hosts: a.org,*.b.org")
     _text(where, "--image", help="a container image instead of the project's own")
     _text(where, "--isolation", metavar="auto|none", help="none: mode local without a wall")
+    _text(where, "--sandbox", metavar="NAME", help="a lasting sandbox, made when it isn't there")
     _flag(where, "--keep", help="leave the place there at the end")
     _flag(where, "--reuse", help="show a finished run of the same task on the same files, if there is one")
     _text(where, "--continue", dest="continues", metavar="RUN", help="go on with an earlier run")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccnb.errors import EngineError, ModeUnavailableError
-from ccnb.mode._sandbox_program import LOOK_S, SandboxProgram, run_program
+from ccnb.mode._sandbox_call import look_s, run_program
+from ccnb.mode._sandbox_program import SandboxProgram
 
 _NO_PLUGIN = ("unknown command", "is not a docker command")
 _START_UP_FILES = (".zshenv", ".zprofile", ".zshrc", ".bash_profile", ".bashrc", ".profile")
@@ -69,16 +70,18 @@ class DockerSandbox(SandboxProgram):
     def _known_bugs(self) -> list[str]:
         try:
             said = run_program(
-                ["docker", "version", "--format", "{{.Server.Platform.Name}}"], LOOK_S, self.restart
+                ["docker", "version", "--format", "{{.Server.Platform.Name}}"], look_s(), self.restart
             )
         except EngineError:
             return []
         found = _DESKTOP.search(said.output.decode(errors="replace"))
         version = tuple(map(int, found.groups())) if found else (99,)
         if version in ((4, 58, 0), (4, 58, 1)):
-            return ["Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token)"]
+            return [
+                "Docker Desktop 4.58.0 and 4.58.1 break sign-in by OAuth (401 Invalid bearer token); update"
+            ]
         if version < (4, 61, 0):
-            return ["Docker Desktop before 4.61 may go on adding an API key that you have replaced"]
+            return ["Docker Desktop before 4.61 may go on adding an API key that you have replaced; update"]
         return []
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ccnb import network
-from ccnb.mode._sandbox_program import first_json
+from ccnb.mode._sandbox_call import first_json
 from ccnb.spec import RunSpec
 
 _MODEL = "api.anthropic.com:443"

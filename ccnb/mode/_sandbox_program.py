@@ -1,17 +1,9 @@
-"""What Docker's two programs for sandboxes have in common, and how what they print is understood.
-
-Neither promises anything about its output. So every call has a limit, no terminal and no input, JSON is
-looked for behind whatever else is printed, and what isn't known is shown to the person as it is.
-"""
+"""What is asked of Docker's two programs for sandboxes, in the words that they have in common."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,20 +11,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ccnb.errors import EngineError, ModeUnavailableError, StartError
+from ccnb.mode._sandbox_call import Answer, first_json, known_trouble, look_s, run_program, says_not_there
 
-LOOK_S = 15.0
-"""How long a look may take; with many frozen sandboxes the real ones take as long, or never answer."""
-_CREATE_S = 900.0
-"""The first sandbox has its template pulled."""
-_EXEC_S = 120.0
-_REMOVE_S = 60.0
+_CREATE = 60
+"""How many times longer than a look it may take; the first sandbox has its template pulled."""
+_EXEC = 8
+_REMOVE = 4
 _CREATE_TRIES = 3
 _PAUSE_S = 0.5
-_SHOWN = 300
-"""Characters of what a program printed that a message takes."""
 
 _VERSION = re.compile(r"v?(\d+\.\d+\.\d+\S*)")
-_NOT_THERE = ("no sandbox found", "not found", "no such")
 
 
 @dataclass(frozen=True)
@@ -43,22 +31,6 @@ class Sandbox:
     status: str
     """By the program's word, which may be out of date."""
     folders: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a program said."""
-
-    code: int
-    output: bytes
-    """Standard output; where asked for, with the errors in it."""
-    errors: str = ""
-
-    @property
-    def text(self) -> str:
-        """Return all of it on one line, cut to a length that a message bears."""
-        said = " ".join(f"{self.errors} {self.output.decode(errors='replace')}".split())
-        return said if len(said) <= _SHOWN else "..." + said[-_SHOWN:]
 
 
 class SandboxProgram:
@@ -139,11 +111,14 @@ class SandboxProgram:
         """
         options = ["--name", name, *(["--template", image] if image else []), *limits]
         for left in reversed(range(_CREATE_TRIES)):
-            said = self.call("create", *options, "claude", *folders, limit_s=_CREATE_S, held=held)
+            try:
+                said = self.call("create", *options, "claude", *folders, looks=_CREATE, held=held)
+            except EngineError:
+                self._remove_rest(name)
+                raise
             if said.code == 0:
                 return
-            with suppress(EngineError):
-                self.remove(name)
+            self._remove_rest(name)
             known = self.known_trouble(said)
             if known is not None:
                 raise ModeUnavailableError(known)
@@ -163,11 +138,22 @@ class SandboxProgram:
         held: int | None = None,
     ) -> Answer:
         """Run a command in a sandbox and wait for it. A stopped sandbox may be started by that."""
-        return self.call("exec", "-w", workdir, name, *argv, limit_s=_EXEC_S, merged=merged, held=held)
+        return self.call("exec", "-w", workdir, name, *argv, looks=_EXEC, merged=merged, held=held)
 
     def shell(self, name: str, argv: Sequence[str], workdir: str) -> list[str]:
         """Return the command that runs something in a sandbox on the caller's terminal."""
         return [*self.command, "exec", "-i", "-t", "-w", workdir, name, *argv]
+
+    def stop(self, name: str) -> None:
+        """End all that runs in a sandbox; harmless when it is stopped, or gone.
+
+        Raises
+        ------
+        EngineError
+        """
+        said = self.call("stop", name, looks=_REMOVE)
+        if said.code and any(s.name == name and s.status == "running" for s in self.listing()):
+            raise self.error("stop", said)
 
     def remove(self, name: str) -> None:
         """End all that runs in a sandbox and remove it; harmless when it is gone.
@@ -176,11 +162,15 @@ class SandboxProgram:
         ------
         EngineError
         """
-        self.call("stop", name, limit_s=_REMOVE_S)
+        self.call("stop", name, looks=_REMOVE)
         # An older or newer one may ask whether we are sure.
-        said = self.call("rm", *self.remove_options, name, limit_s=_REMOVE_S, answer=b"y\n")
+        said = self.call("rm", *self.remove_options, name, looks=_REMOVE, answer=b"y\n")
         if said.code and not says_not_there(said) and any(s.name == name for s in self.listing()):
             raise self.error("rm", said)
+
+    def _remove_rest(self, name: str) -> None:
+        with suppress(EngineError):
+            self.remove(name)
 
     def allow(self, name: str, hosts: Sequence[str]) -> None:
         """Let a sandbox reach some hosts.
@@ -222,12 +212,23 @@ class SandboxProgram:
     def call(
         self,
         *arguments: str,
-        limit_s: float = LOOK_S,
+        looks: int = 1,
         answer: bytes = b"",
         merged: bool = False,
         held: int | None = None,
     ) -> Answer:
         """Run the program, never on a terminal.
+
+        Parameters
+        ----------
+        looks
+            How many times longer than a mere look it may take.
+        answer
+            What to say when it asks.
+        merged
+            Whether to take errors and output as one.
+        held
+            A file to keep open for as long as it runs.
 
         Raises
         ------
@@ -235,6 +236,7 @@ class SandboxProgram:
             It isn't there, or doesn't answer within its limit.
         """
         argv = [*self.command, *arguments]
+        limit_s = looks * look_s()
         return run_program(argv, limit_s, self.restart, answer=answer, merged=merged, held=held)
 
     def expect(self, said: Answer, what: str) -> None:
@@ -256,100 +258,7 @@ class SandboxProgram:
 
     def known_trouble(self, said: Answer) -> str | None:
         """Return the sentence for trouble that has been seen before; `None` for any other."""
-        text = said.text.lower()
-        for signs, sentence in _TROUBLE:
-            if any(sign in text for sign in signs):
-                return sentence.format(name=self.name, restart=self.restart)
-        return None
-
-
-NOT_SIGNED_IN = "you aren't signed in to Docker, which {name} needs; run `sbx login`"
-
-_NO_VIRTUALISATION = (
-    "this machine has no hardware virtualisation that {name} can use; turn it on in the firmware (on Linux "
-    "/dev/kvm must be yours to open), or use mode docker"
-)
-
-_TROUBLE = (
-    (("not authenticated to docker", "not signed in", "sbx login"), NOT_SIGNED_IN),
-    (
-        ("policy has not been initialized", "policy init"),
-        "{name} has no network policy yet; run `sbx policy init balanced`",
-    ),
-    (
-        ("/dev/kvm", "virtualization", "virtualisation", "hypervisor"),
-        _NO_VIRTUALISATION,
-    ),
-    (
-        ("experimental features", "beta features"),
-        "Docker Desktop's administrator has switched sandboxes off; ask for beta features, or install sbx",
-    ),
-    (
-        (
-            "cannot connect",
-            "connection refused",
-            "closed pipe",
-            "daemon is not running",
-            "is the docker daemon",
-        ),
-        "{name}'s daemon doesn't answer; {restart}",
-    ),
-)
-"""Parts of what the programs print when something that a person can mend is amiss."""
-
-
-def run_program(
-    argv: Sequence[str],
-    limit_s: float,
-    restart: str,
-    *,
-    answer: bytes = b"",
-    merged: bool = False,
-    held: int | None = None,
-) -> Answer:
-    """Run a program in a session of its own, so that its helpers end with it at the limit.
-
-    It goes on when we are killed. An open file `held` stays open for as long as it does.
-
-    Raises
-    ------
-    EngineError
-    """
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE if answer else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            start_new_session=True,
-            pass_fds=() if held is None else (held,),
-        )
-    except OSError as error:
-        raise EngineError(f"{argv[0]} can't be run ({error.strerror}); run `ccnb doctor`") from None
-    try:
-        output, errors = process.communicate(answer or None, timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        what = " ".join(argv[:3] if argv[0] == "docker" else argv[:2])
-        raise EngineError(f"`{what}` has not answered within {limit_s:.0f} s; {restart}") from None
-    return Answer(process.returncode, output, (errors or b"").decode(errors="replace"))
-
-
-def first_json(output: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in what a program printed; a banner may come before it, and words after it."""
-    text = output.decode(errors="replace")
-    for begin in (match.start() for match in re.finditer(r"\{", text)):
-        with suppress(ValueError):
-            value, _ = json.JSONDecoder().raw_decode(text, begin)
-            return value if isinstance(value, dict) else None
-    return None
-
-
-def says_not_there(said: Answer) -> bool:
-    """Return whether a program said that there is no such sandbox."""
-    return any(sign in said.text.lower() for sign in _NOT_THERE)
+        return known_trouble(said, self.name, self.restart)
 
 
 def _sandbox(row: dict[str, Any]) -> Sandbox:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 from ccnb.errors import EngineError, ModeUnavailableError
-from ccnb.mode._sandbox_program import NOT_SIGNED_IN, SandboxProgram, first_json
+from ccnb.mode._sandbox_call import NOT_SIGNED_IN, first_json
+from ccnb.mode._sandbox_program import SandboxProgram
 
 _USUALLY_ALLOWED = ("registry.example.org", "nothing.example")
 """One that the policy `balanced` allows, and one that only `allow-all` does."""
@@ -16,6 +19,9 @@ _NOTHING_STORED = (
 )
 
 
+_KVM = "/dev/kvm"
+
+
 class Sbx(SandboxProgram):
     """Docker's own successor of `docker sandbox`; macOS, Windows, and Linux with KVM."""
 
@@ -24,6 +30,12 @@ class Sbx(SandboxProgram):
     restart = "run `sbx daemon restart`"
     remove_options = ("--force",)
     takes_limits = True
+
+    def check(self) -> str:
+        """Return the version, having seen that virtual machines can be made and the daemon answers."""
+        if sys.platform == "linux":
+            _open_kvm(os.environ.get("CCNB_KVM", _KVM))
+        return super().check()
 
     def examine(self) -> str:
         """Return the version, having seen that the person is signed in and has chosen a network policy."""
@@ -76,3 +88,24 @@ class Sbx(SandboxProgram):
         if said.code == 0 and _SERVICE in said.output.decode(errors="replace").lower():
             return []
         return [_NOTHING_STORED]
+
+
+def _open_kvm(device: str) -> None:
+    """See that Linux gives us what virtual machines are made by.
+
+    Raises
+    ------
+    ModeUnavailableError
+    """
+    try:
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        raise ModeUnavailableError(
+            f"sbx makes virtual machines, and this machine has no {device}; turn virtualisation on in its "
+            "firmware, or use mode docker"
+        ) from None
+    except OSError as error:
+        raise ModeUnavailableError(
+            f"sbx makes virtual machines, and {device} can't be opened ({error.strerror}); run "
+            "`sudo usermod -aG kvm $USER` and log in again, or use mode docker"
+        ) from None

@@ -69,6 +69,8 @@ class Image:
     injects: bool = False
     """Whether the mode's own proxy adds the credential to the agent's requests: then none enters the place,
     and the agent has the home that the place gives it."""
+    lasting: str = ""
+    """The name of the lasting place that the run goes to, where the mode has such."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Place:
     run_id: str
     id: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """What to record of it with the run."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON value."""

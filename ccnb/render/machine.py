@@ -45,7 +45,7 @@ def doctor_table(things: Sequence[tuple[str, str, str]]) -> Grid:
 
 
 def sandboxes_table(rows: Sequence[Mapping[str, str]]) -> Grid:
-    """Return a row for each sandbox: `name, run_id, program, run` (its state or outcome) and `workspace`."""
-    columns = ("name", "run_id", "program", "run", "workspace")
+    """Return a row for each sandbox: `name, lasting, run_id, program, run` (its state) and `workspace`."""
+    columns = ("name", "lasting", "run_id", "program", "run", "workspace")
     cells = [tuple(row[column] for column in columns) for row in rows]
-    return Grid(("sandbox", "run", "by", "state", "workspace"), cells, whole=frozenset({0, 1}))
+    return Grid(("sandbox", "lasting", "run", "by", "state", "workspace"), cells, whole=frozenset({0, 1, 2}))

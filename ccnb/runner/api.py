@@ -270,7 +270,7 @@ def _unheard(line: str) -> None:
 
 def _write_down(run_id: str, spec: RunSpec, store: Store, progress: Progress) -> None:
     folder = store.folder(run_id)
-    folder.make()
+    folder.make(movable=spec.sandbox is not None)
     secret = {name: v.reveal() for name, v in spec.env.items() if isinstance(v, Secret)}
     folder.write_private("secrets", secret)
     store.add_run(run_id, spec, progress)

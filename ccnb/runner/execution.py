@@ -275,6 +275,7 @@ class Execution:
 
     async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
+        self._progress.conditions |= place.conditions
         make = partial(
             Follower,
             run_id=self._run.run_id,

@@ -19,6 +19,7 @@ import platformdirs
 
 from ccnb.errors import RunBusyError, StoreError
 
+_LAID_OUT = "inside.first"
 _WATCHED_S = 5.0
 """How long one look counts as watching."""
 
@@ -124,11 +125,21 @@ class RunFolder:
         """Note that somebody looks at how the run goes."""
         (self.path / "watcher").touch()
 
-    def make(self) -> None:
-        """Make the folders, private to the user."""
+    def make(self, *, movable: bool = False) -> None:
+        """Make the folders, private to the user; the inner part, if wanted, so that it can be moved."""
         # mkdir gives its mode to the last folder only.
         self.path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if movable and not self.inside.exists():
+            (self.path / _LAID_OUT).mkdir(mode=0o700, exist_ok=True)
+            self.move_inside(Path(_LAID_OUT))
         self.inside.mkdir(mode=0o700, exist_ok=True)
+
+    def move_inside(self, target: Path) -> None:
+        """Let the inner part, which was made to be moved, lie in another folder from now on."""
+        scratch = self.path / ".inside"
+        scratch.unlink(missing_ok=True)
+        scratch.symlink_to(target)
+        scratch.replace(self.inside)
 
     def write_private(self, name: str, value: Any) -> None:
         """Write a JSON value to a file that only the user can read, whole or not at all."""

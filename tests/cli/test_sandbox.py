@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+import ccnb
 from ccnb.store import Store
+from tests.conformance.test_modes import wait_for
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -32,8 +34,46 @@ def test_those_of_the_stores_runs_are_listed_and_removed(cli, sandboxes, kept):
     assert cli("sandbox", "rm", "mine").code == 2
     done = cli("sandbox", "rm", run_id)
     assert (done.code, done.out) == (0, f"removed {name} of run {run_id}\n")
-    assert cli("sandbox", "ls").out == "no run of this store has a sandbox\n"
+    assert cli("sandbox", "ls").out == "this store has no sandbox\n"
     assert "mine" in sandboxes.names
+
+
+def test_a_lasting_one_is_listed_swept_past_and_removed_by_its_name(cli, home, sandboxes, task, tmp_path):
+    sandboxes.use("sbx")
+    run = task("sandbox", "init; result", "-q", "--sandbox", "tools", "-w", str(tmp_path))
+    assert cli(*run, "Write a file").code == 0
+    assert cli("sweep", "--older-than", "0s").code == 0
+    ((row), *others) = json.loads(cli("sandbox", "ls", "--json").out)
+    assert (row["lasting"], row["run"], row["workspace"], others) == ("tools", "free", str(tmp_path), [])
+    assert "tools" in cli("sandbox", "ls").out
+    done = cli("sandbox", "rm", "tools")
+    assert (done.code, done.out) == (0, f"removed {row['name']}\n")
+    assert sandboxes.names == []
+    assert list((home / "sandboxes").iterdir()) == []
+
+
+def test_one_that_a_run_is_followed_in_is_left_alone(cli, sandboxes, agent, tmp_path):
+    sandboxes.use("sbx")
+    run = ccnb.start(
+        "Do it", sandbox="tools", workspace=str(tmp_path), **agent("sandbox", "init; sleep 60; result")
+    )
+    wait_for(lambda: len(run.events) == 1)
+    (row,) = json.loads(cli("sandbox", "ls", "--json").out)
+    assert (row["lasting"], row["run_id"], row["run"]) == ("tools", run.run_id, "running")
+    done = cli("sandbox", "rm", "tools")
+    assert done.code == 1
+    assert done.out.startswith("left alone: a living process follows the run")
+    run.cancel()
+    assert run.result().outcome == "cancelled"
+
+
+def test_doctor_says_what_a_machine_without_virtualisation_can_do(cli, sandboxes, tmp_path):
+    sandboxes.install("sbx")
+    sandboxes.call("policy", "init", "balanced")
+    said = cli("doctor", "--json", CCNB_KVM=str(tmp_path / "kvm")).out
+    (found,) = [mode for mode in json.loads(said)["modes"] if mode["mode"] == "sandbox"]
+    assert not found["ready"]
+    assert found["next_action"] == "turn virtualisation on in its firmware, or use mode docker"
 
 
 def test_one_can_look_into_a_kept_one(terminal, kept):

@@ -97,14 +97,23 @@ def test_a_run_gets_over_a_fault_of_the_program(home, places, sandboxes, program
     assert sandboxes.names == []
 
 
-def test_a_daemon_that_hangs_in_the_middle_costs_no_event(home, sandboxes, program, agent):
-    handle = ccnb.start("Do it", **agent("sandbox", "init; sleep 4; say hello; sleep 4; result"))
+def test_a_daemon_that_hangs_in_the_middle_costs_no_event(home, sandboxes, program, agent, monkeypatch):
+    handle = ccnb.start("Do it", **agent("sandbox", "init; sleep 3; say hello; sleep 3; result"))
     wait_for(lambda: len(handle.events) == 1)
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults("hang:ls")
     result = handle.result()
     assert (result.outcome, [event.text for event in result.events]) == ("success", ["", "hello", "done"])
     sandboxes.faults()
     wait_for(lambda: sandboxes.names == [])
+
+
+@pytest.mark.parametrize("command", ["stop", "rm"])
+def test_a_removal_that_hangs_once_is_made_good(home, sandboxes, sbx, agent, monkeypatch, command):
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "1.5")
+    sandboxes.faults(f"hang:{command} 1")
+    assert ccnb.run("Do it", **agent("sandbox", "init; result")).outcome == "success"
+    wait_for(lambda: sandboxes.names == [], 30)
 
 
 # Faults that end it
@@ -114,19 +123,29 @@ FATAL = {
     "create-fails": r"made no sandbox in 3 tries \(.*failed to run container\); run `.*`$",
     "no-kvm": r"has no hardware virtualisation that .* can use; .*, or use mode docker$",
     "no-daemon": r"daemon doesn't answer; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
-    "hang": r"has not answered within 15 s; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
+    "hang": r"has not answered within 2 s; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
     "exec-breaks": r"daemon doesn't answer; (run `sbx daemon restart`|start Docker Desktop, or restart it)$",
     "unknown": r"flux capacitor discharged \(code 88\); run `.*`$",
 }
 
 
 @pytest.mark.parametrize("fault", FATAL)
-def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, program, agent, fault):
+def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, program, agent, monkeypatch, fault):
+    if fault == "hang":
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults(fault)
     with pytest.raises(ccnb.CcnbError, match=FATAL[fault]) as failure:
         ccnb.run("Do it", **agent("sandbox", "init; result"))
     assert "\n" not in str(failure.value)
     sandboxes.faults()
+    assert sandboxes.names == []
+
+
+def test_a_start_that_hangs_ends_the_run_and_leaves_nothing(home, sandboxes, sbx, agent, monkeypatch):
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "1.5")
+    sandboxes.faults("hang:exec")
+    with pytest.raises(ccnb.CcnbError, match=r"^`sbx exec` has not answered within 12 s; run `sbx daemon"):
+        ccnb.run("Do it", **agent("sandbox", "init; result"))
     assert sandboxes.names == []
 
 
@@ -214,6 +233,18 @@ def test_a_conversation_is_gone_on_with_in_another_sandbox(home, places, sandbox
     second = run_until_clean(places, "Go on", mode="sandbox", continues=first.run_id)
     assert (second.outcome, second.session_id) == ("success", first.session_id)
     assert "It is done." in api[-1]["body"]
+
+
+def test_a_lasting_sandbox_has_the_conversation_of_the_run_that_is_in_it(home, sandboxes, sbx, api, tmp_path):
+    sandboxes.call("secret", "set", "anthropic", text=SECRET)
+    options = {"mode": "sandbox", "sandbox": "tools", "check": "cd ~/.claude/projects/*/ && ls *.jsonl"}
+    first = ccnb.run("Do it", workspace=str(tmp_path), **options)
+    second = ccnb.run("Do more", workspace=str(tmp_path), **options)
+    third = ccnb.run("Go on", continues=first.run_id, **options)
+    assert [run.conditions["sandbox"] for run in (first, second, third)] == ["cold", "warm", "warm"]
+    assert (third.outcome, third.session_id) == ("success", first.session_id)
+    assert first.check.output.split() == third.check.output.split() == [f"{first.session_id}.jsonl"]
+    assert second.check.output.split() == [f"{second.session_id}.jsonl"]
 
 
 def test_a_person_who_has_stored_no_credential_is_told_what_to_do(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccnb import _loop
+from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode import get as get_mode
 from ccnb.mode._docker_sandbox import DockerSandbox
-from ccnb.mode._sandbox_program import first_json
+from ccnb.mode._sandbox_call import first_json
+from ccnb.mode._sandbox_names import lasting_of, name_for_run, name_that_lasts, run_of
 from ccnb.mode._sbx import Sbx
-from ccnb.mode.sandbox import run_of, sandbox_name
 
 
 @pytest.fixture
@@ -71,6 +74,15 @@ def test_docker_without_the_plugin(probe, monkeypatch):
     assert "Docker Desktop 4.58" in found.next_action
 
 
+def test_an_older_docker_says_the_same_in_other_words(tmp_path, monkeypatch):
+    said = tmp_path / "docker"
+    said.write_text("#!/bin/sh\necho \"docker: 'sandbox' is not a docker command.\" >&2; exit 1\n")
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ModeUnavailableError, match=r"^docker has no command `sandbox` here; install sbx"):
+        DockerSandbox().check()
+
+
 @pytest.mark.needs("docker")
 @pytest.mark.skipif(
     Path("~/.docker/cli-plugins/docker-sandbox").expanduser().exists(), reason="has the plugin"
@@ -95,18 +107,54 @@ TROUBLE = {
     "no-policy": ("has no network policy yet", "run `sbx policy init balanced`"),
     "no-daemon": ("sbx's daemon doesn't answer", "run `sbx daemon restart`"),
     "unknown": ("flux capacitor discharged (code 88)", "run `sbx diagnose`"),
-    "hang:ls": ("`sbx ls` has not answered within", "run `sbx daemon restart`"),
+    "hang:ls": ("`sbx ls` has not answered within 2 s", "run `sbx daemon restart`"),
 }
 
 
 @pytest.mark.parametrize("fault", TROUBLE)
-def test_what_a_person_can_mend_is_told_with_how(probe, chosen, sandboxes, fault):
+def test_what_a_person_can_mend_is_told_with_how(probe, chosen, sandboxes, monkeypatch, fault):
+    if fault.startswith("hang"):
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults(fault)
     found = probe("sbx")
     why, action = TROUBLE[fault]
     assert not found.ready
     assert why in found.why
     assert found.next_action == action
+
+
+@pytest.mark.parametrize("fault", ["signed-out", "no-policy", "no-daemon"])
+def test_trouble_is_told_though_a_banner_comes_before_it(probe, chosen, sandboxes, fault):
+    sandboxes.faults("banner", fault)
+    assert probe("sbx").next_action == TROUBLE[fault][1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a device")
+def test_a_machine_without_virtualisation(probe, chosen, monkeypatch, tmp_path):
+    monkeypatch.setenv("CCNB_KVM", str(tmp_path / "kvm"))
+    found = probe("sbx")
+    assert (found.ready, found.why) == (
+        False,
+        f"sbx makes virtual machines, and this machine has no {tmp_path}/kvm",
+    )
+    assert found.next_action == "turn virtualisation on in its firmware, or use mode docker"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a device")
+def test_virtualisation_that_is_not_the_persons_to_use(probe, chosen, monkeypatch, tmp_path):
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(tmp_path / "kvm"))
+        monkeypatch.setenv("CCNB_KVM", str(tmp_path / "kvm"))
+        found = probe("sbx")
+    assert "kvm can't be opened (No such device or address)" in found.why
+    assert found.next_action.startswith("run `sudo usermod -aG kvm $USER` and log in again")
+
+
+def test_a_limit_that_is_no_time(probe, chosen, monkeypatch):
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "soon")
+    found = probe("sbx")
+    assert found.why == "CCNB_SANDBOX_LIMIT_S is 'soon', which is no time"
+    assert found.next_action == "give it seconds above zero"
 
 
 def test_a_docker_desktop_that_is_not_running(probe, sandboxes):
@@ -206,6 +254,21 @@ def test_an_sbx_that_wants_the_name_before_the_hosts_is_understood(tmp_path, mon
     assert (tmp_path / "said").read_text() == "policy allow network box localhost:1,a.example\n"
 
 
+def test_what_is_left_of_a_sandbox_whose_making_hangs_is_removed(tmp_path, monkeypatch):
+    said = tmp_path / "sbx"
+    said.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/said\ncase $1 in create) sleep 60;; esac\n')
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "0.1")
+    with pytest.raises(EngineError, match=r"^`sbx create` has not answered within 6 s; run `sbx daemon"):
+        Sbx().create("box", ["/a"], image=None)
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "create --name box claude /a",
+        "stop box",
+        "rm --force box",
+    ]
+
+
 # Names
 
 
@@ -213,10 +276,20 @@ def test_an_sbx_that_wants_the_name_before_the_hosts_is_understood(tmp_path, mon
     st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.from_regex(r"\d{6}-\d{6}-[a-z2-9]{5}", fullmatch=True)
 )
 def test_a_sandboxs_name_leads_back_to_its_run_and_to_no_other_store(store, run):
-    name = sandbox_name(store, run)
+    name = name_for_run(store, run)
     assert len(name) <= 30
     assert run_of(name, store) == run
     assert run_of(name, "zzzzzz") is None
+    assert lasting_of(name, store) is None
+
+
+@given(st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.from_regex(r"[a-z][a-z0-9-]{0,17}", fullmatch=True))
+def test_a_lasting_sandbox_is_known_by_its_name_and_taken_for_no_run(store, word):
+    name = name_that_lasts(store, word)
+    assert len(name) <= 30
+    assert lasting_of(name, store) == word
+    assert lasting_of(name, "zzzzzz") is None
+    assert run_of(name, store) is None
 
 
 @pytest.mark.parametrize(
@@ -224,3 +297,4 @@ def test_a_sandboxs_name_leads_back_to_its_run_and_to_no_other_store(store, run)
 )
 def test_other_peoples_sandboxes_are_not_ours(name):
     assert run_of(name, "0123ab") is None
+    assert lasting_of(name, "0123ab") is None

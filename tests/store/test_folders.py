@@ -102,6 +102,21 @@ def test_a_run_folder_is_private_in_each_of_its_parts(folder):
     folder.make()  # and may be made twice
 
 
+def test_an_inner_part_that_was_made_for_it_can_lie_elsewhere(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.make(movable=True)
+    folder.make(movable=True)
+    assert folder.inside.resolve().parent == folder.path
+    assert folder.inside.stat().st_mode & 0o777 == 0o700
+    other = tmp_path / "other"
+    other.mkdir()
+    folder.move_inside(other)
+    folder.touch_inside("stop")
+    assert [file.name for file in other.iterdir()] == ["stop"]
+    folder.remove()
+    assert (other / "stop").exists()
+
+
 def test_private_values_are_written_whole_and_for_the_user_only(folder):
     assert folder.read_private("secrets") is None
     folder.write_private("secrets", {"TOKEN": "é\udcff"})
