@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from ccnb.comparison.matrix import Arm, Axes, Matrix, Prompts, Variants
 from ccnb.comparison.result import Comparison
 from ccnb.errors import ComparisonError, RunBusyError, SpecError, WithoutInnerFrames
 from ccnb.runner import model as models
+from ccnb.runner.handles import Run
 from ccnb.runner.values import mode_names
 from ccnb.store import FollowerLock, RunFolder, Store, comparisons
 
@@ -67,6 +68,8 @@ def compare(prompts: Prompts, **options: Any) -> Comparison:
         Do more than a thousand runs.
     on_progress
         Called with a line about each finished run, on ccnb's own thread.
+    on_run
+        Called with the live handle of each run that goes on here, on ccnb's own thread.
     **options
         The other fields of `RunSpec`, the same for all: `api`, `check`, `workspace`, `timeout_s`, ...
 
@@ -119,6 +122,7 @@ def _begin(
     total_s: float | None = None,
     yes: bool = False,
     on_progress: Say | None = None,
+    on_run: Callable[[Run], object] | None = None,
     **options: Any,
 ) -> tuple[Driver, FollowerLock]:
     """See that all of it can be run, and write it down, or find it written down."""
@@ -164,6 +168,7 @@ def _begin(
         say=say,
         warnings=warnings,
         executor=executor,
+        on_run=on_run,
     )
     return driver, _lock(store, name)
 

@@ -89,8 +89,12 @@ class Matrix:
         return [axis for axis, levels in self.axes.items() if len(levels) > 1]
 
     def fingerprint(self) -> str:
-        """Return a digest that is the same for matrices that ask for the same runs; the order is left out."""
-        kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency")}
+        """Return a digest that is the same for matrices that ask for the same runs.
+
+        Their order, and how much they may cost, is no part of that.
+        """
+        arms = [[dict(arm.labels), arm.spec.fingerprint(), arm.digest] for arm in self.arms]
+        kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency")} | {"arms": arms}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccnb.errors import SpecError
-from ccnb.runner import model as models
-from ccnb.runner import workspace as workspaces
+from ccnb.runner.api import settled
 from ccnb.runner.values import mode_names, network
 from ccnb.spec import RunSpec
+from ccnb.store import Store
 
 _NUMBERS = {"timeout_s": float, "max_turns": int, "budget_usd": float}
 _WORDS = ("model", "workspace", "api", "auth", "check")
@@ -49,17 +49,15 @@ def repeats_of(form: Mapping[str, Any]) -> int:
     return count
 
 
-def check(prompt: str, options: Mapping[str, Any]) -> None:
-    """See that a run can be made of it, before anything starts.
+def check(prompt: str, options: Mapping[str, Any]) -> RunSpec:
+    """Return the spec of the run that can be made of it, before anything starts.
 
     Raises
     ------
     CcnbError
     """
     mode_names(str(options["mode"]))
-    spec = RunSpec.make(prompt, options)
-    workspaces.check(spec.workspace)
-    models.check(models.settle(spec))
+    return settled(RunSpec.make(prompt, options), Store())[0]
 
 
 def python_of(prompt: str, options: Mapping[str, Any], repeats: int) -> str:
