@@ -107,6 +107,10 @@ def test_the_interrupt_stops_a_comparison_and_says_what_is_kept(shell, double, h
     ran = shell.run(f"{double('init; say begun; sleep 60')} -m local,\nGo.")
     assert "UsageError: interrupted: its runs were stopped and cleaned up, and are kept" in ran.err
     assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
+    until = time.monotonic() + 20
+    while places("local") and time.monotonic() < until:
+        # The place goes behind the result.
+        time.sleep(0.05)
     assert places("local") == []
     name = re.search(r"ccnb\.Comparison\('(.+?)'\)", ran.err)[1]
     assert ccnb.Comparison(name).frame["counted"].tolist() == [False]
