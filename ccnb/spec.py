@@ -209,7 +209,7 @@ class RunSpec:
 
         How much it may cost is no part of that.
         """
-        text = json.dumps(self.to_dict() | {"budget_usd": None}, sort_keys=True)
+        text = json.dumps(self.to_dict() | {"budget_usd": None, "budget_group": None}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

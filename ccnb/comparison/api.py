@@ -62,12 +62,14 @@ def compare(prompts: Prompts | None = None, **options: Any) -> Comparison:
         What the whole may take: no run is begun beyond it. Give a higher one to go on.
     lock
         A `comparison.lock`: its matrix is run again, with its seed, its model, its images and its agents, or
-        not at all. Only `name`, `concurrency`, `executor`, the limits of the whole, `yes` and `on_progress`
-        can stand beside it.
+        not at all. Only `name`, `concurrency`, `executor`, the limits of the whole, `yes`, `on_progress`
+        and `on_run` can stand beside it.
     yes
         Do more than a thousand runs.
     on_progress
         Called with a line about each finished run, on ccnb's own thread.
+    on_run
+        Called with the live handle of each run that goes on here, on ccnb's own thread.
     **options
         The other fields of `RunSpec`, the same for all: `api`, `check`, `workspace`, `timeout_s`, ...
 

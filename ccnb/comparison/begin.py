@@ -55,6 +55,7 @@ def begin(prompts: Prompts | None, given: Mapping[str, Any]) -> tuple[Driver, Fo
         warnings=warnings,
         executor=request.executor,
         lock=lock,
+        on_run=request.on_run,
     )
     return driver, _hold(store, name)
 

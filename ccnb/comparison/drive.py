@@ -54,6 +54,8 @@ class Driver:
     """Whose workers run the rows; without it this process does."""
     lock: locks.Lock | None = None
     """What each run is to meet."""
+    on_run: Callable[[Run], object] | None = None
+    """Told of each run that goes on in this process."""
 
     def __post_init__(self) -> None:
         self._tries: dict[int, list[Attempt]] = {}
@@ -173,6 +175,8 @@ class Driver:
         else:
             run = await asyncio.to_thread(api.attach, attempt.run_id)
         self._live.add(run)
+        if self.on_run is not None:
+            self.on_run(run)
         if self._cancelled:
             run.cancel()
         try:

@@ -12,9 +12,10 @@ _FOR_GOOD = frozenset(
         *("authentication_failed", "not_logged_in", "billing_error", "no_credential", "not_recorded"),
         *("model_not_found", "invalid_request", "agent_missing", "root_refused", "setup_failed"),
         *("CassetteError", "CredentialError", "ImageError", "ScriptError", "SpecError", "budget"),
+        "cancelled",
     }
 )
-"""Causes that another try would meet again."""
+"""Causes that another try would meet again; who stopped a run wants no other at once."""
 
 _PAUSES_S: dict[str, float] = {"rate_limit": 20.0, "overloaded": 5.0, "server_error": 5.0, "api_error": 5.0}
 _PAUSE_S = 0.5

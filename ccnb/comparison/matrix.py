@@ -109,9 +109,10 @@ class Matrix:
     def fingerprint(self) -> str:
         """Return a digest that is the same for matrices that ask for the same runs.
 
-        The order and what came of them are left out.
+        Their order, what they may cost, and what came of them are no part of that.
         """
         kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency", "further")}
+        kept["arms"] = [[dict(arm.labels), arm.spec.fingerprint(), arm.digest] for arm in self.arms]
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:

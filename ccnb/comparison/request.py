@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +13,7 @@ from ccnb.comparison.drive import Say
 from ccnb.comparison.matrix import MOST_RUNS, Axes, Prompts, Variants
 from ccnb.errors import SpecError
 from ccnb.runner.api import new_id
+from ccnb.runner.handles import Run
 from ccnb.runner.values import mode_names
 
 _PRECISION = 0.1
@@ -29,6 +30,7 @@ _BESIDE_LOCK = frozenset(
         "total_s",
         "yes",
         "on_progress",
+        "on_run",
     }
 )
 """What can be asked for beside a lock: nothing that changes what is run."""
@@ -58,6 +60,7 @@ class Request:
     reuse: bool = False
     yes: bool = False
     on_progress: Say | None = None
+    on_run: Callable[[Run], object] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `RunSpec`, the same for all arms."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class, no_var_expand
-from traitlets import Float, Unicode
+from traitlets import Float, Unicode, observe
 
 import ccnb
 from ccnb.errors import CcnbError, SpecError
@@ -46,12 +46,13 @@ class CcMagics(Magics):
     check = Unicode(None, allow_none=True, help="A command to run after the agent.").tag(config=True)
     timeout_s = Float(None, allow_none=True, help="Seconds that an agent may work.").tag(config=True)
     max_usd = Float(
-        None, allow_none=True, help="The most that is spent from this kernel on; else CCNB_MAX_USD."
+        None,
+        allow_none=True,
+        help="The most that cells and panel spend from now on; else CCNB_MAX_USD.",
     ).tag(config=True)
 
     def __init__(self, shell: Any, parser: o.Parser) -> None:
         super().__init__(shell)
-        self._purse: Any = None
         self._parser = parser
         self._variables: dict[str, Any] = shell.user_ns
 
@@ -76,18 +77,16 @@ class CcMagics(Magics):
             given, prompt = self._given(line, cell)
             defaults = {name: getattr(self, name) for name in _DEFAULTS}
             request = make_request(given, prompt, defaults, self._variables)
-            value = await perform(request, self.shell, self._money, self.max_usd, waiting)
+            value = await perform(request, self.shell, waiting)
         if request.out is not None:
             self._variables[request.out] = value
         return value
 
-    @property
-    def _money(self) -> Any:
-        if self._purse is None:
-            from ccnb.magics.purse import Purse
+    @observe("max_usd")
+    def _cap(self, change: Any) -> None:
+        from ccnb.widgets.purse import purse
 
-            self._purse = Purse()
-        return self._purse
+        purse().limit_usd = change["new"]
 
     def _given(self, line: str, cell: str | None) -> tuple[Namespace, str]:
         if cell is None:
@@ -131,7 +130,7 @@ class CcMagics(Magics):
 
             row = Store().run(given.run)
             began_at = row.created_at.timestamp()
-            view = open_view(self.shell, quiet=False, awaited=waiting.answers, begun_at=began_at)
+            view = open_view(self.shell, awaited=waiting.answers, begun_at=began_at)
             return await watch(ccnb.attach(row.run_id), view, waiting)
 
     def cc_stop(self, line: str) -> Any:

@@ -20,7 +20,7 @@ _EXAMPLES = """examples:
   %%cc --workspace . --copy --check 'pytest -q' --out result
   Fix the failing test.
 
-  %%cc --mode docker,podman --model haiku     one after the other, then side by side
+  %%cc --mode docker,podman --model haiku     one after the other: a comparison
   Write a haiku to haiku.txt.
 
   %%cc --continue 261124-063549-ddjan         in the same conversation and workspace
@@ -31,7 +31,7 @@ _EXAMPLES = """examples:
 
 The body is the prompt, as it is. The result is the cell's value. While it runs, the interrupt stops it.
 %config CcMagics.mode = "podman" sets a default; %config CcMagics lists what there is; CcMagics.max_usd caps
-what is spent from this kernel on. A prompt of one line: %cc [options] PROMPT."""
+what is spent from this kernel on, the panel included. A prompt of one line: %cc [options] PROMPT."""
 
 
 def _number(text: str) -> float:

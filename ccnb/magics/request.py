@@ -12,9 +12,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from ccnb.errors import did_you_mean
-from ccnb.runner import model as models
-from ccnb.runner import workspace as workspaces
-from ccnb.runner.conversation import continued
+from ccnb.runner.api import settled
 from ccnb.runner.values import check_together, environment, mode_names, network
 from ccnb.spec import RunSpec
 from ccnb.store import Store
@@ -29,13 +27,16 @@ class Request:
 
     prompt: str
     modes: Sequence[str]
+    """By name: none of them is `auto`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of `ccnb.start`, without the mode."""
     several: bool = False
-    """Whether a list of results was asked for, be it of one."""
+    """Whether modes are to be compared, be it one."""
     out: str | None = None
     in_background: bool = False
     quiet: bool = False
+    reuse: bool = False
+    """Whether a finished run of the same task will do."""
 
 
 def make_request(
@@ -63,18 +64,18 @@ def make_request(
     mode = values.get("mode") or ("auto" if given.continues else _default_mode(defaults))
     modes = mode_names(mode)
     check_together(modes, workspace=options.get("workspace"), copy=bool(options.get("copy")))
-    for name in modes:
-        spec = continued(RunSpec.make(prompt, {**options, "mode": name}), Store())
-        workspaces.check(spec.workspace)
-        models.check(models.settle(spec))
+    if len(modes) > 1 and given.continues:
+        raise UsageError("--continue goes on in one run's workspace, so in one mode; name one")
+    specs = [settled(RunSpec.make(prompt, {**options, "mode": name}), Store())[0] for name in modes]
     return Request(
         prompt=prompt,
-        modes=modes,
-        options=options | ({"reuse": True} if given.reuse else {}),
+        modes=list(dict.fromkeys(spec.mode for spec in specs)),
+        options=options,
         several=mode == "all" or "," in mode,
         out=given.out,
         in_background=given.bg,
         quiet=given.quiet,
+        reuse=given.reuse,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -13,19 +13,16 @@ from typing import Any, Protocol, TypeVar
 from IPython.core.error import UsageError
 
 from ccnb.errors import CcnbError
-from ccnb.magics.live import View, open_view
-from ccnb.magics.purse import Purse
+from ccnb.magics.live import View, go_on, open_view, results_of
 from ccnb.magics.request import Request
-from ccnb.render import one_line
 from ccnb.runner import api
 from ccnb.runner.handles import Run, RunResult
-from ccnb.runner.lists import ResultList
-from ccnb.store import Store
+from ccnb.widgets.purse import purse
 
 T = TypeVar("T")
 
-_LOOK_S = 0.05
-_END_LIMIT_S = 20.0
+LOOK_S = 0.05
+END_LIMIT_S = 20.0
 
 
 class Waiting(Protocol):
@@ -72,7 +69,7 @@ class OnLoop:
         except asyncio.CancelledError:
             run = await starting
             run.cancel()
-            await asyncio.wait([asyncio.ensure_future(_ended(run))], timeout=_END_LIMIT_S)
+            await asyncio.wait([asyncio.ensure_future(_ended(run))], timeout=END_LIMIT_S)
             raise
 
 
@@ -86,10 +83,8 @@ def complete(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it was to wait without a loop")
 
 
-async def perform(
-    request: Request, shell: Any, purse: Purse, limit_usd: float | None, waiting: Waiting
-) -> Any:
-    """Run in each mode, one after the other, and return the cell's value.
+async def perform(request: Request, shell: Any, waiting: Waiting) -> Any:
+    """Do what a cell asks for and return the cell's value.
 
     Raises
     ------
@@ -97,46 +92,38 @@ async def perform(
         It was interrupted.
     CcnbError
     """
-    made: list[Any] = []
-    for mode in request.modes:
-        budget = purse.budget_usd(request.options, limit_usd)
-        limits = {} if budget is None else {"budget_usd": budget}
-        view = open_view(shell, quiet=request.quiet or request.in_background, awaited=waiting.answers)
-        options = {**request.options, **limits, "mode": mode, "on_progress": view.say}
-        begin = partial(api.start, request.prompt, **options)
-        if request.in_background:
-            run = await waiting.start(begin)
-            purse.promise(run, budget)
-            made.append(run)
-            continue
-        made += await _one(begin, view, waiting, purse, several=len(request.modes) > 1)
     if request.in_background:
-        _say_ids(made)
-        return made if request.several else made[0]
-    return ResultList(made) if request.several else made[0]
+        return await _in_background(request, shell, waiting)
+    if request.several:
+        from ccnb.magics.comparing import compared
+
+        return await compared(request, shell, waiting)
+    view = open_view(shell, quiet=request.quiet, awaited=waiting.answers, begun_at=time.time())
+    return await follow(await _start(request, request.modes[0], waiting, view.say), view, waiting)
 
 
-async def _one(
-    begin: Callable[[], Run], view: View, waiting: Waiting, purse: Purse, *, several: bool
-) -> list[RunResult]:
-    begun_at = time.time()
+async def _in_background(request: Request, shell: Any, waiting: Waiting) -> Run | list[Run]:
+    """Start a run in each mode and leave them to themselves; a notebook shows them all the same."""
+    runs = [await _start(request, mode, waiting) for mode in request.modes]
+    for run in runs:
+        words = f"run {run.run_id} goes on; %cc_attach {run.run_id} shows it, %cc_stop {run.run_id} ends it"
+        sys.stdout.write(words + "\n")
+    if hasattr(shell, "kernel"):
+        go_on(open_view(shell, quiet=request.quiet, awaited=True), runs)
+    return runs if request.several else runs[0]
+
+
+async def _start(
+    request: Request, mode: str, waiting: Waiting, say: Callable[[str], None] | None = None
+) -> Run:
+    limits = purse().limits(request.options, [mode])
+    options = {**request.options, **limits, "mode": mode, "reuse": request.reuse, "on_progress": say}
     try:
-        run = await waiting.start(begin)
+        run = await waiting.start(partial(api.start, request.prompt, **options))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise UsageError("interrupted before the agent had begun; nothing goes on") from None
-    try:
-        result = await follow(run, view, waiting)
-    except CcnbError as error:
-        stored = _stored(run)
-        if not several:
-            raise
-        # No row is lost: the others are still run.
-        say(error.message)
-        return [stored] if stored else []
-    # One that was found again has been paid for.
-    if result.started_at.timestamp() >= begun_at:
-        purse.take(result)
-    return [result]
+    purse().watch(run)
+    return run
 
 
 async def follow(run: Run, view: View, waiting: Waiting) -> RunResult:
@@ -152,9 +139,9 @@ async def follow(run: Run, view: View, waiting: Waiting) -> RunResult:
         await _watch(run, view, waiting)
     except (KeyboardInterrupt, asyncio.CancelledError):
         run.cancel()
-        raise UsageError(await _stopped(run, view, waiting)) from None
-    result = _stored(run) if run.failed else run.result()
-    view.end(result)
+        await wait_for_end(lambda: run.done, waiting)
+        raise UsageError(_stopped(run, view)) from None
+    view.end(results_of([run]))
     return run.result()
 
 
@@ -170,48 +157,40 @@ async def watch(run: Run, view: View, waiting: Waiting) -> RunResult:
         await _watch(run, view, waiting)
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise UsageError(f"run {run.run_id} goes on; `%cc_stop {run.run_id}` ends it") from None
-    view.end(run.result())
+    view.end(results_of([run]))
     return run.result()
+
+
+async def wait_for_end(over: Callable[[], bool], waiting: Waiting) -> None:
+    """Wait for the end of what was asked to end, but not for ever; a second interrupt ends the waiting."""
+    until = time.monotonic() + END_LIMIT_S
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        while not over() and time.monotonic() < until:
+            await waiting.pause(LOOK_S)
+
+
+def show_end(view: View, runs: Sequence[Run]) -> None:
+    """Show the last state of runs."""
+    view.look(*runs)
+    view.end(results_of(runs))
 
 
 async def _watch(run: Run, view: View, waiting: Waiting) -> None:
     while not run.done:
         view.look(run)
-        await waiting.pause(_LOOK_S)
+        await waiting.pause(LOOK_S)
     view.look(run)
 
 
-async def _stopped(run: Run, view: View, waiting: Waiting) -> str:
-    """Wait for the end of a run that was asked to end; return what is to be said of it."""
-    until = time.monotonic() + _END_LIMIT_S
-    # A second interrupt ends the waiting.
-    with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        while not run.done and time.monotonic() < until:
-            await waiting.pause(_LOOK_S)
-    view.look(run)
-    view.end(_stored(run))
+def _stopped(run: Run, view: View) -> str:
+    """Show the end of a run that was asked to end; return what is to be said of it."""
+    show_end(view, [run])
     if not run.done:
         return f"interrupted: run {run.run_id} may still go on; `%cc_stop {run.run_id}` ends it"
     return (
         f"interrupted: run {run.run_id} was stopped and cleaned up; what it did is kept: "
         f"ccnb.attach({run.run_id!r}).result()"
     )
-
-
-def say(text: str) -> None:
-    """Say something in red, below the cell."""
-    sys.stderr.write(one_line(text) + "\n")
-
-
-def _say_ids(runs: list[Run]) -> None:
-    for run in runs:
-        words = f"run {run.run_id} goes on; %cc_attach {run.run_id} shows it, %cc_stop {run.run_id} ends it"
-        sys.stdout.write(words + "\n")
-
-
-def _stored(run: Run) -> RunResult | None:
-    row = Store().run(run.run_id)
-    return api.result_of(row) if row.record else None
 
 
 async def _ended(run: Run) -> None:

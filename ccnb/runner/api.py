@@ -329,12 +329,12 @@ def _same(spec: RunSpec, store: Store) -> RunRow | None:
         if row.progress.conditions.get("api_digest") != digest:
             continue
         own = spec.workspace is None or spec.continues is not None
-        if own or row.progress.baseline == _baseline(str(spec.workspace), store):
+        if own or row.progress.baseline == baseline(str(spec.workspace), store):
             return row
     return None
 
 
-def _baseline(workspace: str, store: Store) -> str:
+def baseline(workspace: str, store: Store) -> str:
     """Return the tree of a workspace as it is now."""
     scratch = store.folder(f"scratch-{new_id()}")
     scratch.make()

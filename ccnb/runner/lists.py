@@ -8,7 +8,6 @@ from ccnb import render
 from ccnb.mode.base import Readiness
 from ccnb.render import Grid, ListedRun
 from ccnb.render.shown import Bundle, ShownWhole, grid_bundle
-from ccnb.runner.handles import RunResult
 from ccnb.runner.sweep import Swept
 from ccnb.store import RunRow
 
@@ -35,13 +34,6 @@ class ModeList(ShownWhole, list[Readiness]):
 
     def _bundle(self) -> Bundle:
         return grid_bundle(render.readiness_table([asdict(mode) for mode in self]))
-
-
-class ResultList(ShownWhole, list[RunResult]):
-    """Results of finished runs; they show side by side."""
-
-    def _bundle(self) -> Bundle:
-        return grid_bundle(render.comparison(self))
 
 
 class SweptList(ShownWhole, list[Swept]):

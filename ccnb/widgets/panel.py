@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import anywidget
 import ipywidgets
 
 from ccnb import render
+from ccnb.comparison.background import Comparing
 from ccnb.errors import CcnbError
 from ccnb.redact import Redactor
 from ccnb.runner import api
@@ -18,6 +22,8 @@ from ccnb.runner.handles import Run
 from ccnb.spec import AUTHS
 from ccnb.store import RunRow
 from ccnb.widgets import request
+from ccnb.widgets.purse import purse
+from ccnb.widgets.rate import EVERY_S
 from ccnb.widgets.view import RunView
 
 _STATIC = Path(__file__).parent / "static"
@@ -27,25 +33,25 @@ _WORDS = "the panel needs a notebook that shows widgets; elsewhere there is ccnb
 
 
 def panel() -> Panel:
-    """Return a panel: write a prompt, pick a mode, run, watch, look at earlier runs.
+    """Return a panel: write a prompt, pick a mode, run, watch, compare modes, look at earlier runs.
 
-    It shows the same run as a call in Python, ready to copy. What is typed stays in the page.
+    It shows the same as calls in Python, ready to copy. What is typed stays in the page.
     """
     return Panel()
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The form, and below it the run that is looked at."""
+    """The form, and below it the runs that are looked at."""
 
     def __init__(self) -> None:
         self._form = Form()
         super().__init__([self._form])
         self._view: RunView | None = None
-        self._run: Run | None = None
+        self._going: Run | Comparing | None = None
         self._stopped = threading.Event()
         self._going_on = threading.Lock()
-        for kind, act in {"run": self._start, "stop": self._stop, "open": self._open}.items():
-            self._form.acts[kind] = act
+        acts = {"run": self._start, "compare": self._run_each, "stop": self._stop, "open": self._open}
+        self._form.acts.update(acts)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
@@ -58,34 +64,70 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         form = content.get("form") or {}
         prompt, options = str(form.get("prompt") or ""), request.options_of(form)
         repeats = request.repeats_of(form)
-        request.check(prompt, options)
-        if not self._going_on.acquire(blocking=False):
-            raise CcnbError("a run goes on; stop it first, or wait for its end")
-        try:
-            self._stopped.clear()
-            self._form.tell(busy=True, error="", note="starting")
-            view = self._show(RunView())
+        mode = request.check(prompt, options).mode
+        with self._busy() as view:
             for _ in range(repeats):
                 if not self._stopped.is_set():
-                    self._one(view, prompt, options)
-        finally:
-            self._going_on.release()
-            self._form.tell(busy=False, note="", runs=_earlier())
+                    self._one(view, prompt, options | {"mode": mode})
 
     def _one(self, view: RunView, prompt: str, options: dict[str, Any]) -> None:
-        self._run = run = api.start(
-            prompt, on_progress=lambda line: self._form.tell(note=render.one_line(line, 200)), **options
-        )
+        limits = purse().limits(options, [options["mode"]])
+        self._going = run = api.start(prompt, on_progress=self._note, **{**options, **limits})
+        purse().watch(run)
         view.add(run)
         self._form.tell(note="")
         if self._stopped.is_set():
             run.cancel()
         run.result()
 
+    def _run_each(self, content: dict[str, Any]) -> None:
+        """Check the form, run it in each mode that is ticked, and show what comes of it."""
+        form = content.get("form") or {}
+        prompt, options = str(form.get("prompt") or ""), request.options_of(form)
+        repeats, modes = request.repeats_of(form), request.modes_of(form)
+        for mode in modes:
+            request.check(prompt, options | {"mode": mode})
+        del options["mode"]
+        limits = purse().limits(options, modes, runs=len(modes) * repeats)
+        with self._busy() as view:
+            self._going = going = Comparing(
+                prompt,
+                modes=modes,
+                repeats=repeats,
+                on_progress=self._note,
+                on_run=purse().watch,
+                **{**options, **limits},
+            )
+            if self._stopped.is_set():
+                going.cancel()
+            _show_as_they_begin(going, view)
+            try:
+                found = going.result()
+            except CancelledError:
+                return
+            self._form.tell(compared={"html": found._repr_html_(), "name": found.name})
+
+    @contextmanager
+    def _busy(self) -> Iterator[RunView]:
+        """Do one thing at a time; give the view of its runs."""
+        if not self._going_on.acquire(blocking=False):
+            raise CcnbError("a run goes on; stop it first, or wait for its end")
+        try:
+            self._stopped.clear()
+            self._form.tell(busy=True, error="", note="starting", compared=None)
+            yield self._show(RunView())
+        finally:
+            self._going = None
+            self._going_on.release()
+            self._form.tell(busy=False, note="", runs=_earlier())
+
+    def _note(self, line: str) -> None:
+        self._form.tell(note=render.one_line(line, 200))
+
     def _stop(self, _: dict[str, Any]) -> None:
         self._stopped.set()
-        if self._run is not None:
-            self._run.cancel()
+        if self._going is not None:
+            self._going.cancel()
 
     def _open(self, content: dict[str, Any]) -> None:
         self._show(RunView([api.attach(str(content.get("run")))]))
@@ -98,6 +140,18 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return view
 
 
+def _show_as_they_begin(going: Comparing, view: RunView) -> None:
+    shown = 0
+    while True:
+        over = going.done
+        for run in going.runs[shown:]:
+            view.add(run)
+            shown += 1
+        if over:
+            return
+        time.sleep(EVERY_S)
+
+
 class Form(anywidget.AnyWidget):
     """The page's part of the panel. Its traits hold nothing: all goes in messages."""
 
@@ -107,7 +161,7 @@ class Form(anywidget.AnyWidget):
     def __init__(self) -> None:
         super().__init__()
         self.acts: dict[str, Callable[[dict[str, Any]], None]] = {"ready": self._ready, "form": self._write}
-        self._said: dict[str, Any] = {"busy": False, "error": "", "note": ""}
+        self._said: dict[str, Any] = {"busy": False, "error": "", "note": "", "compared": None}
         self.on_msg(self._hear)
 
     def tell(self, **what: Any) -> None:
@@ -129,14 +183,21 @@ class Form(anywidget.AnyWidget):
 
     def _ready(self, _: dict[str, Any]) -> None:
         self.tell(auths=list(AUTHS), models=list(_MODELS), runs=_earlier(), **self._said)
-        self.tell(modes=[{"name": m.mode, "ready": m.ready, "why": m.why} for m in api.readiness()])
+        self.tell(
+            modes=[
+                {"name": m.mode, "ready": m.ready, "why": m.why, "remote": m.remote} for m in api.readiness()
+            ]
+        )
 
     def _write(self, content: dict[str, Any]) -> None:
         """Write down what the form asks for in Python."""
         form = content.get("form") or {}
         prompt, options = str(form.get("prompt") or ""), request.options_of(form)
-        text = request.python_of(prompt, options, request.repeats_of(form))
-        self.tell(python=Redactor().text(text), error="")
+        repeats = request.repeats_of(form)
+        calls = [request.python_of(prompt, options, repeats)]
+        if form.get("modes"):
+            calls.append(request.comparing_python_of(prompt, options, request.modes_of(form), repeats))
+        self.tell(python=[Redactor().text(call) for call in calls], error="")
 
 
 def _earlier() -> list[dict[str, str]]:

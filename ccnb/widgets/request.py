@@ -1,15 +1,15 @@
-"""From what stands in the panel to the call that it makes, and to how that call is written in Python."""
+"""From what stands in the panel to the calls that it makes, and to how these are written in Python."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ccnb.errors import SpecError
-from ccnb.runner import model as models
-from ccnb.runner import workspace as workspaces
+from ccnb.runner.api import settled
 from ccnb.runner.values import mode_names, network
 from ccnb.spec import RunSpec
+from ccnb.store import Store
 
 _NUMBERS = {"timeout_s": float, "max_turns": int, "budget_usd": float}
 _WORDS = ("model", "workspace", "api", "auth", "check")
@@ -49,17 +49,29 @@ def repeats_of(form: Mapping[str, Any]) -> int:
     return count
 
 
-def check(prompt: str, options: Mapping[str, Any]) -> None:
-    """See that a run can be made of it, before anything starts.
+def modes_of(form: Mapping[str, Any]) -> list[str]:
+    """Return the modes that are ticked.
+
+    Raises
+    ------
+    SpecError
+    """
+    ticked = form.get("modes")
+    modes = [str(mode) for mode in ticked] if isinstance(ticked, list) else []
+    if not modes:
+        raise SpecError("no mode is ticked; tick those that are to be compared")
+    return modes
+
+
+def check(prompt: str, options: Mapping[str, Any]) -> RunSpec:
+    """Return the spec of the run that can be made of it, before anything starts.
 
     Raises
     ------
     CcnbError
     """
     mode_names(str(options["mode"]))
-    spec = RunSpec.make(prompt, options)
-    workspaces.check(spec.workspace)
-    models.check(models.settle(spec))
+    return settled(RunSpec.make(prompt, options), Store())[0]
 
 
 def python_of(prompt: str, options: Mapping[str, Any], repeats: int) -> str:
@@ -79,6 +91,26 @@ def python_of(prompt: str, options: Mapping[str, Any], repeats: int) -> str:
         return f"import ccnb\n\nresult = ccnb.run(\n{inner})"
     inner = "".join(f"        {line},\n" for line in lines)
     return f"import ccnb\n\nresults = [\n    ccnb.run(\n{inner}    )\n    for _ in range({repeats})\n]"
+
+
+def comparing_python_of(prompt: str, options: Mapping[str, Any], modes: Sequence[str], repeats: int) -> str:
+    """Return the call that compares modes as Python, ready to copy.
+
+    >>> print(comparing_python_of("Go.", {"mode": "auto"}, ["docker", "local"], 3))
+    import ccnb
+    <BLANKLINE>
+    comparison = ccnb.compare(
+        'Go.',
+        modes=['docker', 'local'],
+        repeats=3,
+    )
+    comparison
+    """
+    values = {"modes": list(modes), "repeats": repeats}
+    values |= {name: value for name, value in options.items() if name != "mode"}
+    lines = [repr(prompt), *(f"{name}={value!r}" for name, value in values.items())]
+    inner = "".join(f"    {line},\n" for line in lines)
+    return f"import ccnb\n\ncomparison = ccnb.compare(\n{inner})\ncomparison"
 
 
 def _text(form: Mapping[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from ccnb import render
 from ccnb.gateway.prices import cost_usd
@@ -48,6 +48,11 @@ class Story:
         self._after = -1
         self._marks: Mapping[str, float] = {}
         self._marked = ""
+
+    @classmethod
+    def of(cls, run: Run, begun_at: float | None = None) -> Self:
+        """Return the story of a run, with its times from its own start unless another is given."""
+        return cls(run, begun_at or Store().run(run.run_id).created_at.timestamp())
 
     def read(self) -> list[Event]:
         """Take in events that are new, so many at once; return them. From any thread."""

@@ -62,15 +62,14 @@ class RunView(anywidget.AnyWidget):
         return self._rows[run.run_id].story
 
     @property
-    def is_open(self) -> bool:
-        """Return whether somebody has unfolded a conversation."""
-        return any(row.is_open for row in self._rows.values())
+    def unfolded(self) -> set[str]:
+        """Return the ids of the runs whose conversation somebody has unfolded."""
+        return {row.run_id for row in self._rows.values() if row.is_open}
 
     def add(self, run: Run, *, begun_at: float | None = None) -> None:
         """Show one more run, from now on."""
-        since = begun_at or Store().run(run.run_id).created_at.timestamp()
         with self._lock:
-            self._rows[run.run_id] = _Row(Story(run, since))
+            self._rows[run.run_id] = _Row(Story.of(run, begun_at))
             self._tell("all", [self._whole(row) for row in self._rows.values()])
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="ccnb-view", daemon=True)

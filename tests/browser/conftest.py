@@ -1,4 +1,4 @@
-"""A browser for all tests of this folder, and a JupyterLab with a fresh store for each."""
+"""One browser and one JupyterLab for all tests of this folder; each has a store and a kernel of its own."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import lab
+from tests.browser import lab, quiet
 
 SHOTS = os.environ.get("CCNB_SCREENSHOTS")
 """A folder for pictures of what the tests see; none are taken without it."""
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    with lab.browser() as found:
+def inside():
+    with quiet.network() as words:
+        yield words
+
+
+@pytest.fixture(scope="session")
+def chromium(inside, tmp_path_factory):
+    with lab.browser(tmp_path_factory.mktemp("browser"), inside) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def jupyter(inside, tmp_path_factory):
+    with lab.server(tmp_path_factory.mktemp("lab"), inside) as found:
         yield found
 
 
 @pytest.fixture
-def address(home):
-    """Return the address of a JupyterLab whose runs go to this test's store."""
-    with lab.server(home) as address:
-        yield address
-
-
-@pytest.fixture
-def open_notebook(home, address, chromium):
+def open_notebook(home, jupyter, chromium):
     """Return a function that opens a notebook of some cells in a tab of its own."""
     context = chromium.new_context(viewport={"width": 1100, "height": 900})
     context.set_default_timeout(lab.CELL_MS)
 
     def open_(*cells):
-        name = lab.Notebook.write(home, *cells)
-        return lab.Notebook.open(context.new_page(), address, name)
+        path = lab.Notebook.write(home, jupyter.kernel(), *cells)
+        return lab.Notebook.open(context.new_page(), jupyter.address, path)
 
     yield open_
+    if context.pages:
+        jupyter.end_kernels(context.pages[0])
     context.close()
 
 
@@ -46,6 +53,10 @@ def picture():
 
     def take(part, name):
         if SHOTS:
+            # As high as it is: what lies outside of the window is grey.
+            page, before = part.page, part.page.viewport_size
+            page.set_viewport_size({"width": before["width"], "height": 2_000})
             part.screenshot(path=Path(SHOTS) / name)
+            page.set_viewport_size(before)
 
     return take

@@ -10,16 +10,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 
+from ccnb.credentials import VARIABLES
+from ccnb.credentials.token import BEARER
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed")
 expect = playwright.expect
-expect.set_options(timeout=20_000)
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -31,12 +35,12 @@ _SWITCHES = (
 )
 _QUIET = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Light"},
 }
-START_S = 60
+START_S = 120
 TRIES = 5
-STEADY_S = 1.5
-CELL_MS = 60_000
+CELL_MS = 90_000
+SEE_MS = 45_000
+expect.set_options(timeout=SEE_MS)
 
 
 def free_port():
@@ -45,32 +49,84 @@ def free_port():
         return one.getsockname()[1]
 
 
-@contextmanager
-def server(folder, theme="JupyterLab Light"):
-    """Yield the address of a JupyterLab of its own, whose kernels import the ccnb that is tested."""
-    port = free_port()
-    settings = folder / "settings"
-    for name, values in (_QUIET | {"@jupyterlab/apputils-extension:themes": {"theme": theme}}).items():
+class Lab:
+    """A JupyterLab, whose kernels each have the environment that their test had."""
+
+    def __init__(self, address, folder):
+        self.address = address
+        self._folder = folder
+        self._before = dict(os.environ)
+        self._count = 0
+
+    def kernel(self):
+        """Make a kernel that has what this process's environment has now; return its name."""
+        self._count += 1
+        name = f"test-{self._count}"
+        variables = {k: v for k, v in os.environ.items() if self._before.get(k) != v}
+        words = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        content = {"argv": words, "display_name": "Python 3", "language": "python", "env": variables}
+        path = self._folder / "data" / "kernels" / name / "kernel.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+        return name
+
+    def end_kernels(self, page):
+        """End all kernels, and forget the notebooks that they belong to."""
+        page.evaluate(_END_SESSIONS)
+
+    def use_theme(self, theme):
+        """Let pages that are opened from now on be light or dark."""
+        write_settings(self._folder, theme)
+
+
+_END_SESSIONS = """async () => {
+    const found = await (await fetch("/api/sessions")).json();
+    await Promise.all(found.map((one) => fetch(`/api/sessions/${one.id}`, { method: "DELETE" })));
+}"""
+_ANSWERS = """async (path) => {
+    const found = await (await fetch("/api/sessions")).json();
+    const shown = document.querySelector(".jp-Notebook-ExecutionIndicator")?.dataset.status;
+    const kernel = found.find((one) => one.path === path)?.kernel;
+    return shown === "idle" && kernel?.execution_state === "idle" && kernel.connections > 0;
+}"""
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+
+
+def write_settings(folder, theme):
+    settings = _QUIET | {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
+    for name, values in settings.items():
         extension, _, plugin = name.partition(":")
-        path = settings / extension / f"{plugin}.jupyterlab-settings"
+        path = folder / "settings" / extension / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    environment = os.environ | {
+
+
+@contextmanager
+def server(folder, inside=()):
+    """Yield a JupyterLab, started by some words before its own, whose kernels import the ccnb that is tested.
+
+    What it serves is the folder in which tests have their stores, so that a notebook may lie in each.
+    """
+    port = free_port()
+    write_settings(folder, LIGHT)
+    environment = {k: v for k, v in os.environ.items() if k not in (*VARIABLES, BEARER)} | {
         "PYTHONPATH": str(ROOT),
-        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
         "IPYTHONDIR": str(folder / "ipython"),
     }
-    words = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    words = [*inside, sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     words += [f"--port={port}", "--IdentityProvider.token=", "--ServerApp.password="]
-    words += [f"--ServerApp.root_dir={folder}", "--LabApp.extension_manager=readonly"]
+    words += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={tempfile.gettempdir()}"]
+    words += ["--LabApp.extension_manager=readonly"]
     with (folder / "lab.log").open("wb") as log:
         lab = subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
-        _wait_for(port, lab, folder / "lab.log")
-        yield f"http://127.0.0.1:{port}"
+        _wait_for(f"http://127.0.0.1:{port}/lab", lab, folder / "lab.log")
+        yield Lab(f"http://127.0.0.1:{port}", folder)
     finally:
         lab.send_signal(signal.SIGTERM)
         try:
@@ -79,22 +135,24 @@ def server(folder, theme="JupyterLab Light"):
             lab.kill()
 
 
-def _wait_for(port, lab, log):
+def _wait_for(address, lab, log):
     until = time.monotonic() + START_S
     while time.monotonic() < until and lab.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if address in log.read_text():
+            return
         time.sleep(0.1)
     raise AssertionError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
 
 
 @contextmanager
-def browser():
-    """Yield a Chromium."""
+def browser(folder, inside=()):
+    """Yield a Chromium, started by some words before its own."""
+    start = folder / "chromium"
+    start.write_text(f'#!/bin/sh\nexec {" ".join(inside)} {CHROMIUM} "$@"\n')
+    start.chmod(0o755)
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=[*_SWITCHES, *(["--no-sandbox"] if os.getuid() == 0 else [])]
+            executable_path=start, args=[*_SWITCHES, *(["--no-sandbox"] if os.getuid() == 0 else [])]
         )
         try:
             yield chromium
@@ -109,39 +167,34 @@ class Notebook:
         self.page = page
 
     @classmethod
-    def write(cls, folder, *cells, name="work.ipynb"):
+    def write(cls, folder, kernel, *cells, name="work.ipynb"):
+        """Write a notebook and return its path, as the server has it."""
         made = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": "Python 3", "language": "python"}},
         )
         nbformat.write(made, folder / name)
-        return name
+        return f"{folder.name}/{name}"
 
     @classmethod
-    def open(cls, page, address, name):
-        page.goto(f"{address}/doc/tree/{name}")
+    def open(cls, page, address, path):
+        page.goto(f"{address}/doc/tree/{path}")
         notebook = cls(page)
         notebook.wait_until_idle()
         return notebook
 
     def wait_until_idle(self):
-        """Wait until the notebook is there and its kernel answers.
+        """Wait until the notebook is there, and its kernel answers it.
 
-        A page says `idle` for a moment before it has a kernel, and what is run then is lost.
+        A page says `idle` for a moment before it has a kernel, and what is run then is lost: so the server is
+        asked as well.
         """
-        for _ in range(TRIES):
-            until, since = time.monotonic() + 30, None
-            while time.monotonic() < until:
-                since = (since or time.monotonic()) if self._is_idle() else None
-                if since and time.monotonic() - since > STEADY_S:
-                    return
-                self.page.wait_for_timeout(100)
-            self.page.reload()
-        raise AssertionError("the kernel doesn't answer")
-
-    def _is_idle(self):
-        status = "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status"
-        return self.page.evaluate(status) == "idle"
+        expect(self.page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=CELL_MS)
+        path = unquote(self.page.url.partition("/doc/tree/")[2].partition("?")[0])
+        until = time.monotonic() + CELL_MS / 1000
+        while not self.page.evaluate(_ANSWERS, path):
+            assert time.monotonic() < until, "the kernel doesn't answer"
+            self.page.wait_for_timeout(100)
 
     def again(self):
         """Open the same notebook in a second tab."""

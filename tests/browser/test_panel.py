@@ -9,7 +9,7 @@ import pytest
 import ccnb
 from tests.browser.lab import expect
 
-pytestmark = pytest.mark.needs("browser", "docker")
+pytestmark = pytest.mark.needs("browser", "docker", "bubblewrap")
 
 
 @pytest.fixture
@@ -33,9 +33,11 @@ def test_it_runs_what_was_asked_for_and_shows_it(panel, picture):
     fill(out, prompt="Write a word counter.", answers_from="script:demo")
     out.get_by_label("mode", exact=True).select_option("docker")
     out.get_by_text("the same in Python").click()
-    expect(out.locator(".ccnb-python")).to_have_text(re.compile("mode='docker',\n    api='script:demo',"))
+    expect(out.locator(".ccnb-python").first).to_have_text(
+        re.compile("mode='docker',\n    api='script:demo',")
+    )
     out.get_by_role("button", name="Run", exact=True).click()
-    expect(out.locator(".ccnb-word")).to_have_text("success", timeout=40_000)
+    expect(out.locator(".ccnb-word")).to_have_text("success")
     expect(out.locator(".ccnb-lines")).to_contain_text("the agent is done: 6 turns")
     picture(out, "panel.png")
     assert [(row.mode, row.outcome, row.spec.prompt) for row in ccnb.runs()] == [
@@ -58,7 +60,7 @@ def test_stop_ends_the_run_and_the_repeats_after_it(panel, home):
     fill(out, prompt="Go.", answers_from=f"script:{script}", repeats="3")
     out.get_by_label("mode", exact=True).select_option("docker")
     out.get_by_role("button", name="Run", exact=True).click()
-    expect(out.locator(".ccnb-lines")).to_contain_text("Begun.", timeout=40_000)
+    expect(out.locator(".ccnb-lines")).to_contain_text("Begun.")
     out.locator(".ccnb-actions").get_by_role("button", name="Stop").click()
     expect(out.locator(".ccnb-word")).to_have_text("cancelled")
     expect(out.get_by_role("button", name="Run", exact=True)).to_be_enabled()
@@ -72,3 +74,27 @@ def test_a_mistake_is_one_line_and_starts_nothing(panel):
     out.get_by_role("button", name="Run", exact=True).click()
     expect(out.locator(".ccnb-error")).to_have_text("timeout_s must be a number, not 'soon'")
     assert ccnb.runs() == []
+
+
+def test_it_compares_the_modes_that_are_ticked(panel, picture):
+    out = panel.output(0)
+    fill(out, prompt="Write a word counter.", answers_from="script:demo", repeats="2")
+    ticks = out.get_by_role("group", name="compare in")
+    expect(ticks.get_by_label("docker")).to_be_checked()
+    expect(ticks.get_by_label("podman")).to_have_count(0)
+    out.get_by_text("the same in Python").click()
+    expect(out.locator(".ccnb-python").nth(1)).to_have_text(
+        re.compile(
+            r"ccnb\.compare\(\n    'Write a word counter\.',\n    modes=\[.*'docker'.*\],\n    repeats=2,"
+        )
+    )
+    out.get_by_text("the same in Python").click()
+    out.get_by_role("button", name="Compare").click()
+    expect(out.locator(".ccnb-word").first).to_have_text("success")
+    compared = out.locator(".ccnb-compared")
+    expect(compared.get_by_role("table")).to_contain_text("docker")
+    expect(compared).to_contain_text("4 of 4 runs count, of 2 arms in 2 shuffled blocks")
+    expect(compared.get_by_alt_text("wall time of each run")).to_be_visible()
+    name = re.search(r'ccnb\.Comparison\("(.+)"\)', compared.inner_text())[1]
+    assert sorted(ccnb.Comparison(name).frame["arm"].unique()) == ["docker", "local"]
+    picture(out, "panel-comparison.png")

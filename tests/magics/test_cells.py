@@ -13,10 +13,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 import ccnb
-from ccnb.magics.purse import Purse
-from ccnb.runner.lists import ResultList
 from ccnb.store import Store
-from tests.kept import keep_run
 from tests.magics.conftest import complaint, texts
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -73,19 +70,50 @@ def test_quiet_shows_the_result_alone(shell):
 
 
 @pytest.mark.needs("docker")
-def test_several_modes_are_a_list_that_shows_side_by_side(shell):
+def test_several_modes_are_a_comparison(shell):
     ran = shell.run("%%cc --mode local,docker --api script:demo --out both\nWrite a word counter.")
-    assert isinstance(ran.value, ResultList)
-    assert [(r.mode, r.outcome) for r in ran.value] == [("local", "success"), ("docker", "success")]
-    assert re.search(r"^wall time +[\d.]+ s +[\d.]+ s$", ran.value._bundle()["text/plain"], re.MULTILINE)
-    assert len(ccnb.frames.runs_frame(shell.ip.user_ns["both"])) == 2
+    assert isinstance(ran.value, ccnb.Comparison)
+    assert shell.ip.user_ns["both"] is ran.value
+    assert sorted((r.mode, r.outcome) for r in ran.value.results()) == [
+        ("docker", "success"),
+        ("local", "success"),
+    ]
+    assert "2 of 2 runs count" in repr(ran.value)
+    for mode in ("local", "docker"):
+        assert re.search(rf"^{mode}$", ran.out, re.MULTILINE)
+    assert ran.out.count("▸ Bash sh wordcount.sh sample.txt") == 4
 
 
-def test_one_mode_that_fails_keeps_its_row(shell, monkeypatch):
+def test_a_mode_that_fails_keeps_its_row_and_says_why(shell, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     ran = shell.run("%%cc --mode docker,local --api script:demo\nGo.")
-    assert [(r.mode, r.outcome) for r in ran.value] == [("docker", "infrastructure"), ("local", "success")]
-    assert "no docker engine answers" in ran.err
+    rows = ran.value.frame.set_index("arm")
+    assert rows.loc["docker", "outcome"] == "infrastructure"
+    assert rows["counted"].to_dict() == {"docker": False, "local": True}
+    assert "docker: no docker engine answers" in ran.err
+
+
+def test_one_mode_of_a_list_is_a_comparison_too_and_reuse_finds_it_again(shell, tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    cell = f"%%cc --mode local, --api script:demo --reuse --workspace {tmp_path} --copy\nGo."
+    first = shell.run(cell).value
+    assert shell.run(cell).value.frame["run_id"].tolist() == first.frame["run_id"].tolist()
+    (tmp_path / "a.txt").write_text("two")
+    assert shell.run(cell).value.frame["run_id"].tolist() != first.frame["run_id"].tolist()
+
+
+def test_the_interrupt_stops_a_comparison_and_says_what_is_kept(shell, double, home, places):
+    interrupt_when_running(home)
+    ran = shell.run(f"{double('init; say begun; sleep 60')} -m local,\nGo.")
+    assert "UsageError: interrupted: its runs were stopped and cleaned up, and are kept" in ran.err
+    assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
+    until = time.monotonic() + 20
+    while places("local") and time.monotonic() < until:
+        # The place goes behind the result.
+        time.sleep(0.05)
+    assert places("local") == []
+    name = re.search(r"ccnb\.Comparison\('(.+?)'\)", ran.err)[1]
+    assert ccnb.Comparison(name).frame["counted"].tolist() == [False]
 
 
 def test_in_the_background_the_value_is_the_live_run(shell, double):
@@ -142,13 +170,17 @@ def test_an_agent_that_fails_is_a_value(shell, double):
     assert ran.value.is_error
 
 
-def test_the_interrupt_stops_the_run_and_says_what_is_kept(shell, double, home, places):
+def interrupt_when_running(home):
     def interrupt():
         while not any(row.state == "running" for row in Store(home).runs()):
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
+
+
+def test_the_interrupt_stops_the_run_and_says_what_is_kept(shell, double, home, places):
+    interrupt_when_running(home)
     ran = shell.run(f"{double('init; say begun; sleep 60')}\nGo.")
     (row,) = ccnb.runs()
     assert (
@@ -297,22 +329,6 @@ def test_a_kernel_that_died_is_taken_over(kernel, home, double):
     assert "before" in str(shown)
     assert "after" in str(shown)
     assert ccnb.runs()[0].outcome == "success"
-
-
-def test_a_purse_counts_what_costs(home):
-    (home / "runs").mkdir(exist_ok=True)
-    purse = Purse()
-    store = Store(home)
-    live = keep_run(store, "r1", total_cost_usd=0.4)
-    purse.take(live)
-    assert purse.spent_usd == 0.4
-    assert purse.budget_usd({}, 1.0) == pytest.approx(0.6)
-    assert purse.budget_usd({"budget_usd": 0.1}, 1.0) == 0.1
-    assert purse.budget_usd({"budget_usd": 5}, None) == 5
-    assert purse.budget_usd({"api": "script:demo"}, 0.1) is None
-    purse.take(keep_run(store, "r2", total_cost_usd=0.7))
-    with pytest.raises(Exception, match=r"\$1.10 of \$1.00 are spent"):
-        purse.budget_usd({}, 1.0)
 
 
 def test_the_cap_comes_from_config_or_environment(shell, monkeypatch):

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccnb.errors import CcnbError, SpecError
-from ccnb.widgets.request import check, options_of, python_of, repeats_of
+from ccnb.widgets.request import (
+    check,
+    comparing_python_of,
+    modes_of,
+    options_of,
+    python_of,
+    repeats_of,
+)
 
 
 def test_what_is_left_empty_is_no_option():
@@ -62,3 +69,25 @@ def test_the_call_is_python_that_says_the_same(prompt, repeats):
     ]
     assert ast.literal_eval(call.args[0]) == prompt
     assert {k.arg: ast.literal_eval(k.value) for k in call.keywords} == options
+
+
+@given(st.text(max_size=40), st.integers(1, 3))
+def test_the_comparing_call_is_python_that_says_the_same(prompt, repeats):
+    options = {"mode": "auto", "network": ["a.org"], "timeout_s": 60.0}
+    tree = ast.parse(comparing_python_of(prompt, options, ["docker", "local"], repeats))
+    (call,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert ast.unparse(call.func) == "ccnb.compare"
+    assert ast.literal_eval(call.args[0]) == prompt
+    said = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    assert said == {
+        "modes": ["docker", "local"],
+        "repeats": repeats,
+        "network": ["a.org"],
+        "timeout_s": 60.0,
+    }
+
+
+def test_a_comparison_needs_modes():
+    assert modes_of({"modes": ["docker"]}) == ["docker"]
+    with pytest.raises(SpecError, match="no mode is ticked"):
+        modes_of({"modes": []})

@@ -70,7 +70,7 @@ def test_the_conversation_is_sent_when_it_is_unfolded(finished):
     assert "items" not in page.ask("ready")[0]["rows"][0]
     (told,) = page.ask("open", run="r1", open=True)
     assert [item["kind"] for item in told["rows"][0]["items"]] == ["text", "tool", "result"]
-    assert page.is_open
+    assert page.unfolded == {"r1"}
     (told,) = page.ask("page", run="r1", before=1)
     assert [item["kind"] for item in told["rows"][0]["items"]] == ["text"]
     assert (told["rows"][0]["first"], told["rows"][0]["end"]) == (0, 1)

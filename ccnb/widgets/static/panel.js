@@ -33,12 +33,12 @@ class Form {
     this.node = make("div", "ccnb-panel");
     this.fields = {
       prompt: make("textarea"),
-      mode: choice(["auto", "auto: the strongest that is ready"]),
+      mode: choice(["auto", "auto (strongest)"]),
       model: input("the agent's default"),
       api: input("live"),
       workspace: input("a fresh folder"),
       copy: input("", "checkbox"),
-      auth: choice(["", "as fits the credential"]),
+      auth: choice(["", "what fits"]),
       network: input("open"),
       check: input("none"),
       timeout_s: input("1800"),
@@ -72,27 +72,39 @@ class Form {
     const grid = make("div", "ccnb-fields");
     for (const [name, text] of Object.entries(names)) grid.append(labelled(text, this.fields[name]));
     this.run = this.button("Run", () => this.send("run", { form: this.values() }));
+    this.compare = this.button("Compare", () => this.send("compare", { form: this.values() }));
+    this.compare.title = "run it in each mode that is ticked, and set these against each other";
     this.stop = this.button("Stop", () => this.send("stop"));
     this.stop.disabled = true;
     this.note = make("span", "ccnb-note");
     this.error = make("div", "ccnb-error");
     this.error.setAttribute("role", "alert");
     const actions = make("div", "ccnb-actions");
-    actions.append(this.run, this.stop, this.note);
+    actions.append(this.run, this.compare, this.stop, this.note);
     this.why = make("div", "ccnb-why");
-    this.node.append(labelled("prompt", this.fields.prompt), grid, this.why, actions, this.error);
-    this.node.append(this.call(), this.earlier());
+    this.ticks = make("fieldset", "ccnb-ticks");
+    this.ticks.append(make("legend", "", "compare in"));
+    this.compared = make("div", "ccnb-compared");
+    this.node.append(labelled("prompt", this.fields.prompt), grid, this.ticks, this.why, actions, this.error);
+    this.node.append(this.call(), this.earlier(), this.compared);
     // Without this, the notebook takes the letters for its own keys.
     this.node.addEventListener("keydown", (event) => event.stopPropagation());
     this.node.addEventListener("input", () => this.changed());
   }
 
   call() {
-    this.python = make("pre", "ccnb-python");
-    const copy = this.button("Copy", () => navigator.clipboard?.writeText(this.python.textContent));
+    this.python = make("div");
     const folded = make("details");
-    folded.append(make("summary", "", "the same in Python"), this.python, copy);
+    folded.append(make("summary", "", "the same in Python"), this.python);
     return folded;
+  }
+
+  show_python(calls) {
+    const parts = calls.flatMap((text) => [
+      make("pre", "ccnb-python", text),
+      this.button("Copy", () => navigator.clipboard?.writeText(text)),
+    ]);
+    this.python.replaceChildren(...parts);
   }
 
   earlier() {
@@ -120,7 +132,8 @@ class Form {
       name,
       field.type === "checkbox" ? field.checked : field.value,
     ]);
-    return Object.fromEntries(pairs);
+    const modes = [...this.ticks.querySelectorAll("input:checked")].map((tick) => tick.value);
+    return { ...Object.fromEntries(pairs), modes };
   }
 
   changed() {
@@ -135,10 +148,14 @@ class Form {
       for (const name of message.auths) this.fields.auth.append(new Option(name, name));
     }
     if (message.runs) this.show_runs(message.runs);
-    if (message.python !== undefined) this.python.textContent = message.python;
+    if (message.python !== undefined) this.show_python(message.python);
+    if (message.compared !== undefined) this.show_compared(message.compared);
     if (message.error !== undefined) this.error.textContent = message.error;
     if (message.note !== undefined) this.note.textContent = message.note;
-    if (message.busy !== undefined) [this.run.disabled, this.stop.disabled] = [message.busy, !message.busy];
+    if (message.busy !== undefined) {
+      this.run.disabled = this.compare.disabled = message.busy;
+      this.stop.disabled = !message.busy;
+    }
   }
 
   show_modes(modes) {
@@ -152,6 +169,31 @@ class Form {
     this.fields.mode.value = picked;
     const lines = modes.filter((mode) => !mode.ready).map((mode) => `${mode.name} is not ready: ${mode.why}`);
     this.why.replaceChildren(...lines.map((line) => make("div", "", line)));
+    this.show_ticks(modes.filter((mode) => mode.ready));
+  }
+
+  // What is somewhere else may cost something: that is ticked by hand.
+  show_ticks(modes) {
+    const before = new Map([...this.ticks.querySelectorAll("input")].map((tick) => [tick.value, tick.checked]));
+    const labels = modes.map((mode) => {
+      const tick = make("input");
+      tick.type = "checkbox";
+      tick.value = mode.name;
+      tick.checked = before.get(mode.name) ?? !mode.remote;
+      const label = make("label");
+      label.append(tick, mode.name);
+      return label;
+    });
+    this.ticks.replaceChildren(this.ticks.firstChild, ...labels);
+    this.changed();
+  }
+
+  // Its HTML comes escaped from ccnb/comparison.
+  show_compared(compared) {
+    this.compared.replaceChildren();
+    if (!compared) return;
+    this.compared.innerHTML = compared.html;
+    this.compared.append(make("div", "ccnb-why", `in Python: ccnb.Comparison("${compared.name}")`));
   }
 
   show_runs(runs) {
