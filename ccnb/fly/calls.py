@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -17,11 +16,17 @@ from ccnb.fly.settings import Settings
 PATIENCE_S = 60.0
 """How long a call is tried again before the platform counts as out of reach."""
 
-_MACHINE_GET = (5.0, 8)
-_OTHER = (1.0, 2)
-"""Requests a second and burst, per action and app or machine.
+_LIMITS: dict[str, tuple[float, int, int]] = {
+    "get machine": (5.0, 8, 2),
+    "post machines": (1.0, 1, 2),
+    "exec": (1.0, 2, 4),
+    "wait": (1.0, 2, 4),
+}
+_OTHER = (1.0, 2, 1)
+"""Requests a second, burst, and how many may be without an answer; per action and app or machine.
 
-The platform allows a burst of 10 and 3: calls that queue up on the way must not add up to more.
+The platform allows a burst of 10 and 3. Calls that were held up on the way arrive at once: together with
+those that are sent then they must not be more.
 """
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.3, 8.0
 _AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -45,21 +50,30 @@ class UnclearError(OutOfReachError):
     """A call that must not be made twice got no answer: whether it was carried out isn't known."""
 
 
-@dataclass
 class Pace:
-    """Lets calls through at a rate; those that come at once wait for each other."""
+    """Lets calls through at a rate, and no more at once than may be without an answer."""
 
-    rate: float
-    burst: int
-    _free_at: float = field(default=0.0)
+    def __init__(self, rate: float, burst: int, at_once: int) -> None:
+        self._gap_s = 1.0 / rate
+        self._burst = burst
+        self._free_at = 0.0
+        self._unanswered = asyncio.Semaphore(at_once)
 
-    async def wait(self) -> None:
+    async def __aenter__(self) -> None:
         """Wait for one's turn."""
+        await self._unanswered.acquire()
         now = time.monotonic()
-        gap_s = 1.0 / self.rate
-        begin = max(self._free_at, now - gap_s * (self.burst - 1))
-        self._free_at = begin + gap_s
-        await asyncio.sleep(max(0.0, begin - now))
+        begin = max(self._free_at, now - self._gap_s * (self._burst - 1))
+        self._free_at = begin + self._gap_s
+        try:
+            await asyncio.sleep(max(0.0, begin - now))
+        except asyncio.CancelledError:
+            self._unanswered.release()
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Let the next one through: the answer is here."""
+        self._unanswered.release()
 
 
 class Caller:
@@ -110,16 +124,16 @@ class Caller:
         until = time.monotonic() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
-            await self._pace(action).wait()
             try:
-                answer = await self._http.request(
-                    method,
-                    url,
-                    params=query,
-                    json=body,
-                    headers={"authorization": self.settings.authorization},
-                    timeout=httpx.Timeout(timeout_s + _MARGIN_S, connect=_CONNECT_S),
-                )
+                async with self._pace(action):
+                    answer = await self._http.request(
+                        method,
+                        url,
+                        params=query,
+                        json=body,
+                        headers={"authorization": self.settings.authorization},
+                        timeout=httpx.Timeout(timeout_s + _MARGIN_S, connect=_CONNECT_S),
+                    )
             except httpx.HTTPError as error:
                 why, wait_s = _brief(error), 0.0
                 unclear = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
@@ -139,8 +153,9 @@ class Caller:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _pace(self, action: tuple[str, str]) -> Pace:
-        limit = _MACHINE_GET if action[0] == "get machine" else _OTHER
-        return self._paces.setdefault(action, Pace(*limit))
+        if action not in self._paces:
+            self._paces[action] = Pace(*_LIMITS.get(action[0], _OTHER))
+        return self._paces[action]
 
 
 def _content(answer: httpx.Response) -> Any:

@@ -9,7 +9,7 @@ from ccnb.errors import CcnbError
 from ccnb.fly.client import Client
 from ccnb.fly.settings import Settings
 
-_HELLO = "Each line is a command of its own, for less than a minute; `cd` is kept. Ctrl-D leaves."
+_HELLO = "Each line is a command of its own, for less than a minute; `cd` is kept. `exit` or Ctrl-D leaves."
 _MARK = "ccnb-folder:"
 _SCRIPT = f'cd "$0" && eval "$1"; code=$?; printf "\\n{_MARK}%s" "$PWD"; exit "$code"'
 _AS_AGENT = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--no-new-privs")
@@ -30,9 +30,12 @@ async def main(app: str, machine: str, url: str) -> int:
         except CcnbError as error:
             print(error.message, file=sys.stderr)
             continue
-        said, _, where = done.stdout.rpartition(f"\n{_MARK}")
-        folder = where or folder
-        print((said + done.stderr).rstrip("\n"))
+        said, mark, where = done.stdout.rpartition(f"\n{_MARK}")
+        print(((said if mark else where) + done.stderr).rstrip("\n"))
+        if not mark:
+            # The line left its shell by itself, before the mark.
+            return done.exit_code
+        folder = where
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Execution:
         try:
             return await self._follow(place)
         except NotSharedError:
-            await self._mode.destroy(place)
+            await self._remove(place)
             return await self._follow(await self._make_place_by_archive())
 
     async def _pass_cancel_on(self, work: asyncio.Task[RunResult]) -> None:
@@ -268,10 +268,16 @@ class Execution:
             await self._serve()
 
     async def _serve(self) -> None:
-        try:
-            await asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
-        except CcnbError as failure:
-            self._recorder.warn(f"the gateway doesn't serve: {failure}")
+        serve = partial(models.serve, self._spec, self._run.run_id, self._store)
+        for is_last in (False, True):
+            try:
+                await asyncio.to_thread(serve)
+            except CcnbError as failure:
+                # One that was killed as it was asked is replaced when it is asked again.
+                if is_last:
+                    self._recorder.warn(f"the gateway doesn't serve: {failure}")
+            else:
+                return
 
     async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._hidden.values())
@@ -357,7 +363,7 @@ class Execution:
         return result
 
     def _keep(self, record: RunRecord) -> RunResult:
-        self._store.finish(record, self._progress, calls.read(self._folder))
+        self._store.finish(record, self._progress, self._recorder.calls)
         models.close_access(self._spec, record.run_id, self._store)
         self._folder.forget_private("secrets")
         self._run._set(state="done")
@@ -396,6 +402,7 @@ class Execution:
                 await self._remove(place)
         with suppress(OSError):
             (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
+        self._recorder.calls = calls.read(self._folder)
         return self._keep(self._recorder.record(outcome, error, follower=self._follower))
 
     def _mark(self, name: str) -> None:

@@ -107,13 +107,13 @@ def test_a_run_that_is_followed_is_never_removed(cli, home, terminal, task):
     assert screen.end() == 130
 
 
-def test_shell_in_a_kept_place(cli, terminal, task, mode, places):
+def test_shell_in_a_kept_place(cli, home, terminal, task, mode, inside, places):
     run_id = json.loads(cli(*task(mode, GOOD, "--keep", "--json")).out)["run_id"]
     assert "kept on request" in cli("sweep").out
     screen = terminal("shell", run_id)
     screen.wait_for("$")
     screen.press("cat made.txt; echo w''here $PWD; exit 5\n")
-    screen.wait_for("where /workspace")
+    screen.wait_for(f"where {inside(Store(home).folder(run_id).path / 'workspace')}")
     assert "hello" in screen.seen
     code = screen.end()
     # A shell in bubblewrap's process namespace can't give the terminal back, and says so by its exit code.

@@ -106,7 +106,8 @@ def test_time_in_which_nobody_followed_is_not_the_runs(home, places, mode, agent
     time.sleep(6)
     result = ccnb.attach(run_id).result()
     assert result.outcome == "success"
-    assert result.timings.wall_s < 6
+    timings = result.timings
+    assert timings.wall_s - timings.image_s - timings.create_s - timings.start_s < 6
 
 
 def test_the_real_agent_goes_on_between_its_model_calls(home, places, mode, tmp_path):

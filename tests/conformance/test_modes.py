@@ -25,7 +25,7 @@ def run_until_clean(places, prompt="Do it", **options):
     return result
 
 
-def wait_for(condition, limit_s=15.0):
+def wait_for(condition, limit_s=60.0):
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not come to pass in time"
@@ -66,7 +66,8 @@ def test_the_phases_add_up_to_the_wall_time(home, places, mode, agent):
     begun = time.time()
     result = ccnb.run("Do it", setup="sleep 0.2", check="sleep 0.1", **options)
     wall_s = time.time() - begun
-    assert result.timings.wall_s == pytest.approx(wall_s, abs=0.05)
+    # Before the first phase there is no more than looking at what was asked for.
+    assert -0.05 <= wall_s - result.timings.wall_s < 0.5
     assert result.timings.setup_s >= 0.2
     assert result.timings.first_event_s + result.timings.agent_s >= 0.3
     assert result.timings.check_s >= 0.1

@@ -169,12 +169,31 @@ def test_a_platform_that_does_not_answer_is_out_of_reach():
 
 def test_a_pace_lets_a_burst_through_and_then_its_rate():
     async def work():
-        pace, begun, times = Pace(10.0, 2), time.monotonic(), []
+        pace, begun, times = Pace(10.0, 2, at_once=1), time.monotonic(), []
         for _ in range(5):
-            await pace.wait()
-            times.append(time.monotonic() - begun)
+            async with pace:
+                times.append(time.monotonic() - begun)
         return times
 
     times = asyncio.run(work())
     assert times[1] < 0.05
     assert times[4] >= 0.29
+
+
+def test_a_pace_holds_calls_back_while_too_many_have_no_answer():
+    async def work():
+        pace, answered, begun = Pace(1000.0, 8, at_once=2), asyncio.Event(), []
+
+        async def call(name):
+            async with pace:
+                begun.append(name)
+                await answered.wait()
+
+        calls = asyncio.gather(*(call(name) for name in "abc"))
+        await asyncio.sleep(0.05)
+        before = list(begun)
+        answered.set()
+        await calls
+        return before, begun
+
+    assert asyncio.run(work()) == (["a", "b"], ["a", "b", "c"])
