@@ -10,7 +10,7 @@ from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode._sandbox_call import NOT_SIGNED_IN, first_json
 from ccnb.mode._sandbox_program import SandboxProgram
 
-_USUALLY_ALLOWED = ("registry.example.org", "nothing.example")
+_USUALLY_ALLOWED = ("github.com", "nothing.example")
 """One that the policy `balanced` allows, and one that only `allow-all` does."""
 _SERVICE = "anthropic"
 _NOTHING_STORED = (

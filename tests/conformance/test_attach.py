@@ -102,12 +102,13 @@ def test_a_client_killed_at_any_moment_costs_nothing(home, places, mode, agent, 
 
 
 def test_time_in_which_nobody_followed_is_not_the_runs(home, places, mode, agent):
+    begun = time.monotonic()
     run_id = killed_at_first_event(agent(mode, TALK))
     time.sleep(6)
     result = ccnb.attach(run_id).result()
     assert result.outcome == "success"
-    timings = result.timings
-    assert timings.wall_s - timings.image_s - timings.create_s - timings.start_s < 6
+    # However slow the machine is: of the six seconds, the agent needed one or two.
+    assert result.timings.wall_s < time.monotonic() - begun - 3
 
 
 def test_the_real_agent_goes_on_between_its_model_calls(home, places, mode, tmp_path):

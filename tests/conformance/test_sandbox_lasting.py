@@ -33,7 +33,9 @@ def lasting(home, sandboxes, agent, tmp_path):
 
 def test_what_one_run_installs_the_next_one_finds(home, program, sandboxes, lasting, tmp_path):
     left = "while sleep 0.2; do date >>left; done"
-    first = ccnb.run("Do it", **lasting(f"init; echo v1 >/tmp/tool; (setsid sh -c '{left}' &) ; result"))
+    until = "until [ -s left ]; do sleep 0.1; done"
+    commands = f"init; echo v1 >/tmp/tool; (setsid sh -c '{left}' &) ; {until}; result"
+    first = ccnb.run("Do it", **lasting(commands))
     second = ccnb.run("Do it", check="cat /tmp/tool; ls $HOME/..", **lasting("init; result"))
     assert (first.outcome, first.conditions["sandbox"]) == ("success", "cold")
     assert (second.outcome, second.conditions["sandbox"]) == ("success", "warm")

@@ -10,7 +10,7 @@ PRESETS = {
     "allow-all": {"default": "allow", "allow": [], "deny": []},
     "balanced": {
         "default": "deny",
-        "allow": ["api.anthropic.com", "*.anthropic.com", "api.anthropic.test", "*.npmjs.org"],
+        "allow": ["api.anthropic.com", "*.anthropic.com", "api.anthropic.test", "github.com"],
         "deny": [],
     },
     "deny-all": {"default": "deny", "allow": [], "deny": []},
