@@ -69,13 +69,7 @@ def check(spec: RunSpec) -> list[str]:
     CassetteError, CredentialError, ScriptError, SpecError
     """
     known = modes.auths(spec.mode)
-    if spec.api_source == "record" and "gateway" not in known:
-        raise SpecError(
-            f"api {spec.api!r} needs the gateway beside the place, which mode {spec.mode} hasn't; "
-            "use a mode on this machine such as docker"
-        )
-    if spec.auth is not None and spec.auth not in known:
-        raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
+    _check_auth(spec, known)
     match spec.api_source:
         case "script":
             script.load_script(spec.api.partition(":")[2])
@@ -99,6 +93,16 @@ def check(spec: RunSpec) -> list[str]:
     else:
         api_url()
     return credentials.preflight(timeout_s=spec.timeout_s)
+
+
+def _check_auth(spec: RunSpec, known: tuple[str, ...]) -> None:
+    if spec.api_source == "record" and "gateway" not in known:
+        raise SpecError(
+            f"api {spec.api!r} needs the gateway beside the place, which mode {spec.mode} hasn't; "
+            "use a mode on this machine such as docker"
+        )
+    if spec.auth is not None and spec.auth not in known:
+        raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
 
 
 def _check_recording(spec: RunSpec) -> None:
