@@ -315,12 +315,13 @@ async def _has_begun(client: Client, place: Place) -> bool:
 
 async def _last_words(client: Client, place: Place) -> PlaceState:
     """Return how a machine ended that is no more, as far as the platform still says so."""
-    with suppress(CcnbError):
-        for machine in await client.machines(deleted=True, ccnb_run=place.run_id):
-            if machine.id == place.id and machine.ending is not None:
-                return replace(_fly.ended(machine), status="gone")
     push_to = place.details.get("push_to")
     pushed = (
         f"; what it made should be in {push_to}, or in branch ccnb/{place.run_id} there" if push_to else ""
     )
+    with suppress(CcnbError):
+        for machine in await client.machines(deleted=True, ccnb_run=place.run_id):
+            if machine.id == place.id and machine.ending is not None:
+                ended = _fly.ended(machine)
+                return replace(ended, status="gone", detail=ended.detail + pushed)
     return PlaceState("gone", detail=f"Fly.io has no such machine any more{pushed}")

@@ -30,6 +30,7 @@ from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.lists import ModeList, RunList
+from ccnb.runner.sweep import remove_left
 from ccnb.spec import RunSpec, git_url
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
@@ -346,6 +347,8 @@ def baseline(workspace: str, store: Store) -> str:
 
 def _finished(row: RunRow, store: Store) -> Run:
     async def give() -> RunResult:
+        # Whoever finished it may have died before its place was removed.
+        _loop.leave_behind(remove_left(store, row))
         return result_of(row)
 
     handle = Run(row.run_id, store)

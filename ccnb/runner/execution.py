@@ -310,6 +310,7 @@ class Execution:
         ------
         NotSharedError
             The engine has mounted folders of the same names from another machine.
+        PlaceLostError
         StartError
         """
         if "relay" in follower.steps and "started" not in follower.steps:
@@ -324,7 +325,14 @@ class Execution:
             return
         if self._mode.takes_archives and not self._progress.archive:
             raise NotSharedError("the engine can't see this machine's folders")
-        detail = follower.gone.detail if follower.gone else ""
+        gone = follower.gone
+        if gone is not None and gone.status == "gone" and not gone.code:
+            # It had its time, and went well: nobody came while it waited.
+            raise PlaceLostError(
+                f"the place of run {self._run.run_id} was removed before anybody fetched its results: "
+                f"{gone.detail}; run it again"
+            )
+        detail = gone.detail if gone else ""
         raise StartError(f"the supervisor did not come up {detail}; run `ccnb doctor`")
 
     def _took_event(self, event: Event) -> None:

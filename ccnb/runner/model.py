@@ -69,7 +69,8 @@ def check(spec: RunSpec) -> list[str]:
     ------
     CassetteError, CredentialError, ScriptError, SpecError
     """
-    known = _check_auth(spec)
+    known = modes.auths(spec.mode)
+    _check_auth(spec, known)
     match spec.api_source:
         case "script":
             script.load_script(spec.api.partition(":")[2])
@@ -95,9 +96,7 @@ def check(spec: RunSpec) -> list[str]:
     return credentials.preflight(timeout_s=spec.timeout_s)
 
 
-def _check_auth(spec: RunSpec) -> tuple[str, ...]:
-    """Return the ways in which the credential can reach the agent in the mode, the asked one too."""
-    known = modes.auths(spec.mode)
+def _check_auth(spec: RunSpec, known: tuple[str, ...]) -> None:
     if spec.api_source == "record" and "gateway" not in known:
         raise SpecError(
             f"api {spec.api!r} needs the gateway beside the place, which mode {spec.mode} hasn't; "
@@ -105,7 +104,6 @@ def _check_auth(spec: RunSpec) -> tuple[str, ...]:
         )
     if spec.auth is not None and spec.auth not in known:
         raise SpecError(f"auth {spec.auth!r} can't be used in mode {spec.mode}; use {' or '.join(known)}")
-    return known
 
 
 def _check_recording(spec: RunSpec) -> None:

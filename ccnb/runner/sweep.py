@@ -75,6 +75,15 @@ async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
     return found
 
 
+async def remove_left(store: Store, row: RunRow) -> None:
+    """Remove the place of a finished run, if whoever finished it died before that was done."""
+    place = store.place(row.run_id)
+    if place is not None:
+        # What fails is left to `sweep`.
+        with suppress(CcnbError):
+            await _sweep_one(store, modes.get(row.mode), Place.from_dict(place), None)
+
+
 async def _sweep_unlisted(store: Store, row: RunRow, place: Place, older_than_s: float | None) -> list[Swept]:
     """Sweep a place that no listing had: it is gone, or its engine is another one or doesn't answer."""
     try:

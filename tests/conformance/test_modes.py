@@ -7,8 +7,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 import ccnb
 from ccnb import _loop
 from ccnb.mode import get as get_mode

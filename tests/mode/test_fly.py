@@ -246,7 +246,7 @@ def test_a_client_killed_late_costs_nothing_either(home, places, own_double):
         assert [f.path for f in result.files] == ["made"]
         wait_for(lambda: places("fly") == [])
     assert len(double.report()["created"]) == 3
-    assert double.report()["secrets"]["own"] == []
+    wait_for(lambda: double.report()["secrets"]["own"] == [])
 
 
 def test_without_anybody_watching_it_is_looked_at_seldom(home, places, own_double):

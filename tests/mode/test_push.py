@@ -111,6 +111,23 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
 
 
 @pytest.mark.needs("docker")
+def test_whoever_comes_when_the_machine_is_gone_is_told_where_the_results_are(
+    home, places, fly_platform, host, monkeypatch
+):
+    bare, push_to = host.make("work.git"), f"{host.url}/work.git"
+    monkeypatch.setenv("CCNB_PUSH_TOKEN", TOKEN)
+    process = client({"mode": "fly", "api": "script:demo", "push_to": push_to, "keep_s": 1}, CLIENT)
+    run_id = process.stdout.readline().strip()
+    process.stdout.readline()
+    kill(process)
+    wait_for(lambda: places("fly") == [], 60)
+    assert "wordcount.sh" in git(bare, "ls-tree", "--name-only", f"ccnb/{run_id}")
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error.kind) == ("lost", "place_lost")
+    assert f"should be in {push_to}, or in branch ccnb/{run_id} there" in result.error.message
+
+
+@pytest.mark.needs("docker")
 @pytest.mark.parametrize(
     ("repository", "token", "error", "says"),
     [
