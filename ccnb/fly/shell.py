@@ -34,7 +34,7 @@ async def main(app: str, machine: str, url: str) -> int:
         print(((said if mark else where) + done.stderr).rstrip("\n"))
         if not mark:
             # The line left its shell by itself, before the mark.
-            return done.exit_code
+            return done.code
         folder = where
 
 
