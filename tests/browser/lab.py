@@ -165,6 +165,12 @@ class Notebook:
 
     def __init__(self, page):
         self.page = page
+        self.received_bytes = 0
+        """What its kernel has sent to the page."""
+        page.on("websocket", lambda one: one.on("framereceived", self._count))
+
+    def _count(self, frame):
+        self.received_bytes += len(frame)
 
     @classmethod
     def write(cls, folder, kernel, *cells, name="work.ipynb"):
@@ -178,8 +184,8 @@ class Notebook:
 
     @classmethod
     def open(cls, page, address, path):
-        page.goto(f"{address}/doc/tree/{path}")
         notebook = cls(page)
+        page.goto(f"{address}/doc/tree/{path}")
         notebook.wait_until_idle()
         return notebook
 
@@ -199,8 +205,8 @@ class Notebook:
     def again(self):
         """Open the same notebook in a second tab."""
         page = self.page.context.new_page()
-        page.goto(self.page.url)
         other = Notebook(page)
+        page.goto(self.page.url)
         expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=CELL_MS)
         return other
 
@@ -235,5 +241,19 @@ class Notebook:
     def output(self, number):
         return self.cell(number).locator(".jp-Cell-outputArea")
 
+    def write_in(self, number, text):
+        """Write into a cell that is empty."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.type(text)
+
+    def restart_kernel(self):
+        """Restart the kernel by its button, and wait until the new one answers."""
+        self.page.locator('[data-jp-item-name="restart"]').get_by_role("button").click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+        expect(self.page.locator(".jp-Dialog")).to_have_count(0)
+        self.wait_until_idle()
+
     def save(self):
-        self.page.keyboard.press("Control+s")
+        """Save it, and wait until the server has it."""
+        with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url):
+            self.page.keyboard.press("Control+s")

@@ -22,22 +22,39 @@ STEPS = """\
 """
 
 
+HOLD = """\
+- say: I wait.
+  tools:
+    - Bash:
+        command: "until [ -e go ]; do sleep 0.1; done"
+"""
+
+
+class Steps:
+    """A cell whose run in docker does some steps, each with a tool, and then waits to be let go."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._work = folder / "work"
+        self._work.mkdir()
+
+    def cell(self, count):
+        steps = "".join(STEPS.replace("{n}", str(n + 1)) for n in range(count))
+        (self._folder / "steps.yaml").write_text(f"{steps}{HOLD}- say: The end.\n")
+        return "%%cc --mode docker --api script:steps.yaml --workspace work --out mine\nDo the steps."
+
+    def go(self):
+        """Let the agent come to its end."""
+        (self._work / "go").touch()
+
+
 @pytest.fixture
-def slow_cell(home):
-    """Return a function that gives a cell whose run in docker takes a few seconds, or goes on for long."""
-
-    def cell(steps=6, options=""):
-        script = home / "steps.yaml"
-        script.write_text(
-            "".join(STEPS.replace("{n}", str(n + 1)) for n in range(steps)) + "- say: The end.\n"
-        )
-        return f"%%cc --mode docker --api script:steps.yaml --out mine {options}\nDo the steps."
-
-    return cell
+def steps(home):
+    return Steps(home)
 
 
-def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, slow_cell, picture):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(), "mine.outcome")
+def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, steps, picture):
+    notebook = open_notebook("%load_ext ccnb", steps.cell(6), "mine.outcome")
     notebook.run_all_of(0)
     notebook.run(1)
     out = notebook.output(1)
@@ -56,16 +73,23 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     expect(conversation).to_contain_text("Step 3")
     assert notebook.is_running(1)
     picture(notebook.cell(1), "live-run.png")
+    shown = conversation.locator(".ccnb-piece:visible")
+    out.get_by_label("filter what is shown").fill("step 2")
+    expect(shown).to_have_count(1)
+    expect(shown).to_contain_text("Step 2 of the work.")
+    out.get_by_label("filter what is shown").fill("")
+    expect(shown.nth(1)).to_be_visible()
+    steps.go()
     notebook.finished(1)
-    expect(out).to_contain_text("docker: success, 7 turns")
+    expect(out).to_contain_text("docker: success, 8 turns")
     expect(out.locator("details[open]").first).to_contain_text("Step 6 of the work.")
     picture(notebook.cell(1), "finished-run.png")
     notebook.run_all_of(2)
     expect(notebook.output(2)).to_contain_text("'success'")
 
 
-def test_stop_works_while_the_cell_runs(open_notebook, slow_cell, places):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(100))
+def test_stop_works_while_the_cell_runs(open_notebook, steps, places):
+    notebook = open_notebook("%load_ext ccnb", steps.cell(2))
     notebook.run_all_of(0)
     notebook.run(1)
     out = notebook.output(1)
@@ -83,8 +107,8 @@ def test_stop_works_while_the_cell_runs(open_notebook, slow_cell, places):
     assert places("docker") == []
 
 
-def test_a_reload_keeps_what_is_shown_and_a_second_tab_shows_the_same(open_notebook, slow_cell):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(25))
+def test_a_reload_keeps_what_is_shown_and_a_second_tab_shows_the_same(open_notebook, steps):
+    notebook = open_notebook("%load_ext ccnb", steps.cell(3))
     notebook.run_all_of(0)
     notebook.run(1)
     expect(notebook.output(1).locator(".ccnb-lines")).to_contain_text("Step 1")
@@ -92,25 +116,29 @@ def test_a_reload_keeps_what_is_shown_and_a_second_tab_shows_the_same(open_noteb
     second = notebook.again()
     expect(second.output(1).locator(".ccnb-lines")).to_contain_text(re.compile(r"Step \d+ of"))
     expect(second.output(1).locator(".ccnb-word")).to_have_text("running")
+    steps.go()
     notebook.finished(1)
-    expect(notebook.output(1)).to_contain_text("docker: success, 26 turns")
+    expect(notebook.output(1)).to_contain_text("docker: success, 5 turns")
     expect(second.output(1).locator(".ccnb-word")).to_have_text("success")
-    expect(second.output(1).locator(".ccnb-lines")).to_contain_text("the agent is done: 26 turns")
+    expect(second.output(1).locator(".ccnb-lines")).to_contain_text("the agent is done: 5 turns")
     notebook.save()
     for tab in (notebook, second):
         tab.page.reload()
         tab.wait_until_idle()
-        expect(tab.output(1)).to_contain_text("docker: success, 26 turns")
+        expect(tab.output(1)).to_contain_text("docker: success, 5 turns")
         tab.output(1).locator("summary").first.click()
-        expect(tab.output(1)).to_contain_text("Step 25 of the work.")
+        expect(tab.output(1)).to_contain_text("Step 3 of the work.")
 
 
-def test_the_keys_alone_unfold_and_stop(open_notebook, slow_cell):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(100))
+def test_on_a_narrow_page_the_keys_alone_unfold_and_stop(open_notebook, steps):
+    notebook = open_notebook("%load_ext ccnb", steps.cell(2))
     notebook.run_all_of(0)
+    notebook.page.set_viewport_size({"width": 420, "height": 800})
     notebook.run(1)
     out = notebook.output(1)
     expect(out.locator(".ccnb-lines")).to_contain_text("Step 1")
+    inner, outer = out.locator(".ccnb-run").evaluate("node => [node.scrollWidth, node.clientWidth]")
+    assert inner <= outer, "it needs no scrolling sideways"
     out.get_by_title("show the conversation").focus()
     notebook.page.keyboard.press("Enter")
     expect(out.locator(".ccnb-list")).to_contain_text("Step 1")
@@ -120,50 +148,75 @@ def test_the_keys_alone_unfold_and_stop(open_notebook, slow_cell):
     expect(out).to_contain_text("docker: cancelled")
 
 
-def test_the_filter_hides_what_does_not_fit(open_notebook, slow_cell):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(100))
+def test_a_kernel_that_restarts_goes_on_showing_the_run(open_notebook, steps):
+    notebook = open_notebook("%load_ext ccnb", steps.cell(3), "%load_ext ccnb", "")
     notebook.run_all_of(0)
     notebook.run(1)
-    out = notebook.output(1)
+    expect(notebook.output(1).locator(".ccnb-lines")).to_contain_text("Step 2")
+    notebook.restart_kernel()
+    (row,) = ccnb.runs()
+    notebook.run_all_of(2)
+    notebook.write_in(3, f"%cc_attach {row.run_id}")
+    notebook.run(3)
+    out = notebook.output(3)
+    expect(out.locator(".ccnb-word")).to_have_text("running")
     out.get_by_title("show the conversation").click()
-    expect(out.locator(".ccnb-list")).to_contain_text("Step 2")
-    out.get_by_label("filter what is shown").fill("step 2")
-    expect(out.locator(".ccnb-piece:visible")).to_have_count(1)
-    expect(out.locator(".ccnb-piece:visible")).to_contain_text("Step 2 of the work.")
-    out.get_by_role("button", name="Stop").click()
-    expect(out).to_contain_text("docker: cancelled")
-
-
-def test_a_narrow_page_needs_no_scrolling_sideways(open_notebook, slow_cell):
-    notebook = open_notebook("%load_ext ccnb", slow_cell(100))
-    notebook.page.set_viewport_size({"width": 420, "height": 800})
-    notebook.run_all_of(0)
-    notebook.run(1)
-    out = notebook.output(1)
-    expect(out.locator(".ccnb-lines")).to_contain_text("Step 1")
-    wide = "node => [node.scrollWidth, node.clientWidth]"
-    inner, outer = out.locator(".ccnb-run").evaluate(wide)
-    assert inner <= outer
-    out.get_by_role("button", name="Stop").click()
-    expect(out).to_contain_text("docker: cancelled")
-
-
-FLOOD = "init; i=0; while [ $i -lt 30000 ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 8; result"
+    expect(out.locator(".ccnb-list")).to_contain_text("Step 1 of the work.")
+    steps.go()
+    notebook.finished(3)
+    expect(out).to_contain_text("docker: success, 5 turns")
+    said = [event.text for event in ccnb.attach(row.run_id).result().events if event.type == "assistant"]
+    assert [text for text in said if text] == [
+        *(f"Step {n} of the **work**." for n in (1, 2, 3)),
+        "I wait.",
+        "The end.",
+    ]
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_flood_leaves_the_page_small_and_usable(home, agent, request):
-    given = agent("local", FLOOD)
-    cell = f"%%cc -m local --api {given['api']} --env {shlex.quote(f'AGENT={FLOOD}')} --out mine\nGo."
-    notebook = request.getfixturevalue("open_notebook")("%load_ext ccnb", cell)
+def test_several_modes_are_one_view_and_a_comparison(open_notebook, picture):
+    cell = "%%cc --mode docker,local --api script:demo --out both\nWrite a word counter."
+    notebook = open_notebook("%load_ext ccnb", cell)
     notebook.run_all_of(0)
     notebook.run(1)
     out = notebook.output(1)
-    out.get_by_title("show the conversation").click()
-    expect(out.locator(".ccnb-place")).to_contain_text("of 30001")
-    assert 0 < out.locator(".ccnb-piece").count() <= 200
-    assert out.locator("*").count() < 1_500
-    out.get_by_role("button", name="Earlier").click()
-    expect(out.get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    expect(out.locator(".ccnb-run")).to_have_count(2)
     notebook.finished(1)
-    assert len(ccnb.attach(ccnb.runs()[0].run_id).events) == 30_002
+    for mode in ("docker", "local"):
+        expect(out).to_contain_text(f"{mode}: success, 6 turns")
+    expect(out.get_by_role("table")).to_contain_text("wall time")
+    expect(out).to_contain_text("2 of 2 runs count, of 2 arms in 1 shuffled block")
+    expect(out.get_by_alt_text("wall time of each run")).to_be_visible()
+    picture(notebook.cell(1), "comparison-cell.png")
+
+
+RUNS, EVENTS = 4, 10_000
+FLOOD = (
+    f"init; i=0; while [ $i -lt {EVENTS} ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 15; result"
+)
+MOST_BYTES = 2_000_000 * RUNS * EVENTS / 100_000
+
+
+@pytest.mark.needs("bubblewrap")
+def test_a_flood_from_four_runs_leaves_page_and_kernel_usable(home, agent, request):
+    """`python -m bench page` does the same with 200,000 events."""
+    given = agent("local", FLOOD)
+    cell = f"%%cc -m local --api {given['api']} --env {shlex.quote(f'AGENT={FLOOD}')} --bg --out mine\nGo."
+    notebook = request.getfixturevalue("open_notebook")("%load_ext ccnb", *[cell] * RUNS, "6 * 7")
+    notebook.run_all_of(0)
+    for number in range(1, RUNS + 1):
+        notebook.run_all_of(number)
+    views = [notebook.output(number) for number in range(1, RUNS + 1)]
+    views[0].get_by_title("show the conversation").click()
+    notebook.run_all_of(RUNS + 1)
+    expect(notebook.output(RUNS + 1)).to_contain_text("42")
+    assert any(row.outcome is None for row in ccnb.runs()), "they go on meanwhile"
+    expect(views[0].locator(".ccnb-place")).to_contain_text(f"of {EVENTS + 1}")
+    assert 0 < views[0].locator(".ccnb-piece").count() <= 200
+    assert sum(view.locator("*").count() for view in views) < 2_500
+    views[0].get_by_role("button", name="Earlier").click()
+    expect(views[0].get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    for view in views:
+        expect(view).to_contain_text("local: success, 1 turn")
+    assert notebook.received_bytes < MOST_BYTES
+    assert [len(ccnb.attach(row.run_id).events) for row in ccnb.runs()] == [EVENTS + 2] * RUNS
