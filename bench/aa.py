@@ -31,7 +31,7 @@ def figures() -> Iterator[Figure]:
         yield Figure.absent(f"A/A of {RUNS} runs, docker", "%", why)
         return
     frame = client.in_own_process(_runs)
-    limit = 100 * binom.ppf(0.975, LABELLINGS, RATE) / LABELLINGS
+    limit = 100 * float(binom.ppf(0.975, LABELLINGS, RATE)) / LABELLINGS
     for metric in METRICS:
         values = frame[metric].to_numpy(dtype=float)
         spread = f"median {np.median(values):.2f} s, spread {100 * values.std() / values.mean():.1f} %"
