@@ -33,6 +33,10 @@ def execute(notebook: nbformat.NotebookNode, home: Path) -> nbformat.NotebookNod
     )
     # The double of Fly.io lies beside the package.
     client.execute(env=variables | {"CCNB_HOME": str(home), "PYTHONPATH": str(FOLDER.parent)})
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            # A view that was still there at the end; its kernel is gone, and what it showed stands beside it.
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )
