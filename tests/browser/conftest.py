@@ -49,14 +49,17 @@ def open_notebook(home, jupyter, chromium):
 
 @pytest.fixture
 def picture():
-    """Return a function that keeps a picture of a part of the page, where pictures are wanted."""
+    """Return a function that keeps pictures of a part of the page, light and dark, where they are wanted."""
 
     def take(part, name):
-        if SHOTS:
-            # As high as it is: what lies outside of the window is grey.
-            page, before = part.page, part.page.viewport_size
-            page.set_viewport_size({"width": before["width"], "height": 2_000})
-            part.screenshot(path=Path(SHOTS) / name)
-            page.set_viewport_size(before)
+        if not SHOTS:
+            return
+        notebook, before = lab.Notebook(part.page), part.page.viewport_size
+        # As high as it is: what lies outside of the window is grey.
+        part.page.set_viewport_size({"width": before["width"], "height": 2_000})
+        for theme, end in (("JupyterLab Dark", "-dark"), ("JupyterLab Light", "")):
+            notebook.use_theme(theme)
+            part.screenshot(path=Path(SHOTS) / f"{name}{end}.png")
+        part.page.set_viewport_size(before)
 
     return take

@@ -14,7 +14,6 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -33,8 +32,9 @@ _SWITCHES = (
     "--disable-sync",
     "--no-first-run",
 )
-_QUIET = {
+_SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Light"},
 }
 START_S = 120
 TRIES = 5
@@ -74,10 +74,6 @@ class Lab:
         """End all kernels, and forget the notebooks that they belong to."""
         page.evaluate(_END_SESSIONS)
 
-    def use_theme(self, theme):
-        """Let pages that are opened from now on be light or dark."""
-        write_settings(self._folder, theme)
-
 
 _END_SESSIONS = """async () => {
     const found = await (await fetch("/api/sessions")).json();
@@ -89,12 +85,10 @@ _ANSWERS = """async (path) => {
     const kernel = found.find((one) => one.path === path)?.kernel;
     return shown === "idle" && kernel?.execution_state === "idle" && kernel.connections > 0;
 }"""
-LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 
 
-def write_settings(folder, theme):
-    settings = _QUIET | {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
-    for name, values in settings.items():
+def _write_settings(folder):
+    for name, values in _SETTINGS.items():
         extension, _, plugin = name.partition(":")
         path = folder / "settings" / extension / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +102,7 @@ def server(folder, inside=()):
     What it serves is the folder in which tests have their stores, so that a notebook may lie in each.
     """
     port = free_port()
-    write_settings(folder, LIGHT)
+    _write_settings(folder)
     environment = {k: v for k, v in os.environ.items() if k not in (*VARIABLES, BEARER)} | {
         "PYTHONPATH": str(ROOT),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
@@ -121,7 +115,7 @@ def server(folder, inside=()):
     words = [*inside, sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     words += [f"--port={port}", "--IdentityProvider.token=", "--ServerApp.password="]
     words += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={tempfile.gettempdir()}"]
-    words += ["--LabApp.extension_manager=readonly"]
+    words += ["--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"]
     with (folder / "lab.log").open("wb") as log:
         lab = subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
@@ -163,8 +157,10 @@ def browser(folder, inside=()):
 class Notebook:
     """A notebook in a tab of the browser."""
 
-    def __init__(self, page):
+    def __init__(self, page, path=""):
         self.page = page
+        self.path = path
+        """As the server has it; a page's address may have a workspace of JupyterLab's in it as well."""
         self.received_bytes = 0
         """What its kernel has sent to the page."""
         page.on("websocket", lambda one: one.on("framereceived", self._count))
@@ -184,7 +180,7 @@ class Notebook:
 
     @classmethod
     def open(cls, page, address, path):
-        notebook = cls(page)
+        notebook = cls(page, path)
         page.goto(f"{address}/doc/tree/{path}")
         notebook.wait_until_idle()
         return notebook
@@ -196,16 +192,15 @@ class Notebook:
         asked as well.
         """
         expect(self.page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=CELL_MS)
-        path = unquote(self.page.url.partition("/doc/tree/")[2].partition("?")[0])
         until = time.monotonic() + CELL_MS / 1000
-        while not self.page.evaluate(_ANSWERS, path):
+        while not self.page.evaluate(_ANSWERS, self.path):
             assert time.monotonic() < until, "the kernel doesn't answer"
             self.page.wait_for_timeout(100)
 
     def again(self):
         """Open the same notebook in a second tab."""
         page = self.page.context.new_page()
-        other = Notebook(page)
+        other = Notebook(page, self.path)
         page.goto(self.page.url)
         expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=CELL_MS)
         return other
@@ -252,6 +247,12 @@ class Notebook:
         self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
         expect(self.page.locator(".jp-Dialog")).to_have_count(0)
         self.wait_until_idle()
+
+    def use_theme(self, name):
+        """Let the page be light or dark, by the command that a menu has for it."""
+        command = f"window.jupyterapp.commands.execute('apputils:change-theme', {{ theme: {name!r} }})"
+        self.page.evaluate(command)
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
 
     def save(self):
         """Save it, and wait until the server has it."""

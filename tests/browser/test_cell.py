@@ -72,7 +72,7 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     )
     expect(conversation).to_contain_text("Step 3")
     assert notebook.is_running(1)
-    picture(notebook.cell(1), "live-run.png")
+    picture(notebook.cell(1), "live-run")
     shown = conversation.locator(".ccnb-piece:visible")
     out.get_by_label("filter what is shown").fill("step 2")
     expect(shown).to_have_count(1)
@@ -83,7 +83,7 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     notebook.finished(1)
     expect(out).to_contain_text("docker: success, 8 turns")
     expect(out.locator("details[open]").first).to_contain_text("Step 6 of the work.")
-    picture(notebook.cell(1), "finished-run.png")
+    picture(notebook.cell(1), "finished-run")
     notebook.run_all_of(2)
     expect(notebook.output(2)).to_contain_text("'success'")
 
@@ -187,7 +187,7 @@ def test_several_modes_are_one_view_and_a_comparison(open_notebook, picture):
     expect(out.get_by_role("table")).to_contain_text("wall time")
     expect(out).to_contain_text("2 of 2 runs count, of 2 arms in 1 shuffled block")
     expect(out.get_by_alt_text("wall time of each run")).to_be_visible()
-    picture(notebook.cell(1), "comparison-cell.png")
+    picture(notebook.cell(1), "comparison-cell")
 
 
 RUNS, EVENTS = 4, 10_000

@@ -39,7 +39,7 @@ def test_it_runs_what_was_asked_for_and_shows_it(panel, picture):
     out.get_by_role("button", name="Run", exact=True).click()
     expect(out.locator(".ccnb-word")).to_have_text("success")
     expect(out.locator(".ccnb-lines")).to_contain_text("the agent is done: 6 turns")
-    picture(out, "panel.png")
+    picture(out, "panel")
     assert [(row.mode, row.outcome, row.spec.prompt) for row in ccnb.runs()] == [
         ("docker", "success", "Write a word counter.")
     ]
@@ -97,4 +97,4 @@ def test_it_compares_the_modes_that_are_ticked(panel, picture):
     expect(compared.get_by_alt_text("wall time of each run")).to_be_visible()
     name = re.search(r'ccnb\.Comparison\("(.+)"\)', compared.inner_text())[1]
     assert sorted(ccnb.Comparison(name).frame["arm"].unique()) == ["docker", "local"]
-    picture(out, "panel-comparison.png")
+    picture(out, "panel-comparison")
