@@ -12,7 +12,8 @@ from pathlib import Path
 
 import ccnb
 from bench.report import Figure
-from ccnb.results import CheckResult, FileChange, RunRecord, Timings, Usage
+from ccnb.events import Usage
+from ccnb.results import CheckResult, FileChange, RunRecord, Timings
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, Store
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import ccnb
 from bench import double
 from bench.report import Figure
-from ccnb.results import Event
+from ccnb.events import Event
 
 LIMIT_MS = 20
 LINES = 200

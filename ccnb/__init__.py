@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ccnb.comparison.api import acompare, compare
     from ccnb.comparison.result import Comparison
     from ccnb.errors import CcnbError
+    from ccnb.events import Event
     from ccnb.redact import Secret
-    from ccnb.results import Event, RunRecord
+    from ccnb.results import RunRecord
     from ccnb.runner.api import arun, attach, run, runs, start
     from ccnb.runner.api import readiness as modes
     from ccnb.runner.handles import Run, RunResult
@@ -55,7 +56,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "CcnbError": "errors",
     "Comparison": "comparison.result",
-    "Event": "results",
+    "Event": "events",
     "Run": "runner.handles",
     "RunRecord": "results",
     "RunResult": "runner.handles",

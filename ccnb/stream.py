@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ccnb.events import Event, Usage
 from ccnb.redact import Redactor
-from ccnb.results import Event, Usage
 
 _REMEMBERED_MESSAGES = 1024
 

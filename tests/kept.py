@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from ccnb.results import CheckResult, Event, FileChange, RunRecord, Timings, Usage
+from ccnb.events import Event, Usage
+from ccnb.results import CheckResult, FileChange, RunRecord, Timings
 from ccnb.runner.handles import RunResult
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, Store

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccnb.events import Event, Usage
 from ccnb.redact import Redactor
-from ccnb.results import Event, Usage
 from ccnb.stream import LineSplitter, Tally, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

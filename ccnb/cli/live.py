@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ccnb.events import Event
 from ccnb.render import event_lines, harmless, status_line
-from ccnb.results import Event
 from ccnb.runner.handles import Run, RunResult
 from ccnb.stream import Tally
 

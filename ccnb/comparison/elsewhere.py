@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ccnb.errors import CcnbError, RunNotFoundError
-from ccnb.results import ErrorInfo, Event, RunRecord
+from ccnb.events import Event
+from ccnb.results import ErrorInfo, RunRecord
 from ccnb.runner import api
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, Store

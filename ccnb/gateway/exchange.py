@@ -17,12 +17,12 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ccnb.events import Usage
 from ccnb.gateway.budget import Budget
 from ccnb.gateway.meter import Meter
 from ccnb.gateway.prices import cost_usd
 from ccnb.gateway.registration import CALLS_FILE, append_line
 from ccnb.gateway.sources import Call, Reply, Source, StreamCutError, error_reply
-from ccnb.results import Usage
 
 _SHORT = 1 << 16
 """Bytes of an answer that is no stream up to which it is passed on as one piece."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ccnb.results import Usage
+from ccnb.events import Usage
 
 _LONGEST_LINE = 1 << 20
 _LONGEST_BODY = 16 << 20

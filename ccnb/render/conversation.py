@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ccnb.events import Event, ToolResult, ToolUse
 from ccnb.render import html
 from ccnb.render.ansi import ansi
 from ccnb.render.events import event_lines, tool_summary
 from ccnb.render.text import one_line
-from ccnb.results import Event, ToolResult, ToolUse
 
 _MOST_TEXT = 8_000
 _MOST_DIFF = 200

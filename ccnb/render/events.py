@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
+from ccnb.events import ApiRetry, Event, ToolUse
 from ccnb.render.text import count, duration, harmless, money, one_line
-from ccnb.results import ApiRetry, Event, ToolUse
 
 _WIDEST = 400
 """No line is longer, whatever the terminal: the whole is in the store."""

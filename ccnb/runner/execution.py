@@ -21,9 +21,10 @@ from ccnb.errors import (
     StartError,
     StoreError,
 )
+from ccnb.events import Event
 from ccnb.mode.base import Image, Place, Plan
 from ccnb.redact import Redactor, Secret
-from ccnb.results import ErrorInfo, Event, RunRecord
+from ccnb.results import ErrorInfo, RunRecord
 from ccnb.runner import calls
 from ccnb.runner import model as models
 from ccnb.runner import plan as plans

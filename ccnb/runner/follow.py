@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ccnb.errors import CcnbError, OutOfReachError, StartError
+from ccnb.events import Event
 from ccnb.mode.base import Mode, Place, PlaceState
 from ccnb.redact import Redactor
-from ccnb.results import Event
 from ccnb.runner import calls
 from ccnb.runner.steps import Step, Steps
 from ccnb.store import Progress, RunFolder, Store

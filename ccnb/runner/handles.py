@@ -18,10 +18,11 @@ from typing import Any, Self
 
 from ccnb import _loop, render
 from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
+from ccnb.events import Event
 from ccnb.gateway import network_log
 from ccnb.render import html
 from ccnb.render.shown import Bundle, Patch, Shown, plain
-from ccnb.results import Connection, Event, RunRecord
+from ccnb.results import Connection, RunRecord
 from ccnb.runner import workspace as workspaces
 from ccnb.store import Events, RunFolder, Store
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccnb.errors import RunNotFoundError, StoreError
-from ccnb.results import Event, RunRecord
+from ccnb.events import Event
+from ccnb.results import RunRecord
 from ccnb.spec import RunSpec
 from ccnb.store import calls as call_table
 from ccnb.store.folders import RunFolder, home

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from ccnb.results import Event
+from ccnb.events import Event
 from ccnb.store.database import Store
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ccnb.results import Event
+from ccnb.events import Event
 from ccnb.store.database import Store
 
 EVENT_COLUMNS = (

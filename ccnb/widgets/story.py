@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any, Self
 
 from ccnb import render
+from ccnb.events import Event
 from ccnb.gateway.prices import cost_usd
 from ccnb.render.conversation import Item, items
 from ccnb.render.palette import PHASE_COLOURS
-from ccnb.results import Event, RunRecord, Timings
+from ccnb.results import RunRecord, Timings
 from ccnb.runner.handles import Run
 from ccnb.runner.timeline import timings
 from ccnb.store import Store

@@ -16,10 +16,11 @@ from typing import Any
 import anywidget
 
 from ccnb.errors import CcnbError
+from ccnb.events import Event
 from ccnb.render import duration, html
 from ccnb.render.conversation import Item
 from ccnb.render.runs import verdict, verdict_style
-from ccnb.results import Event, RunRecord
+from ccnb.results import RunRecord
 from ccnb.runner import api
 from ccnb.runner.handles import Run
 from ccnb.store import Store

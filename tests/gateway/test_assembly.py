@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccnb.events import Usage
 from ccnb.gateway.assembly import OddStreamError, assemble, events_of
 from ccnb.gateway.messages import to_events
 from ccnb.gateway.meter import Meter
-from ccnb.results import Usage
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 inputs = st.dictionaries(texts, st.integers() | texts | st.lists(texts, max_size=2), max_size=3)

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 import ccnb
 from ccnb import frames, plots
 from ccnb.errors import SpecError
+from ccnb.events import Usage
 from ccnb.plots.canvas import colours
-from ccnb.results import Timings, Usage
+from ccnb.results import Timings
 from ccnb.store import Store
 from tests.kept import BEGAN, answer, keep_run, use
 

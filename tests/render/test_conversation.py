@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccnb.events import Event
 from ccnb.render.ansi import ansi
 from ccnb.render.conversation import conversation, items
-from ccnb.results import Event
 from tests.kept import answer, use, words
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
+from ccnb.events import Event
 from ccnb.render import event_lines
-from ccnb.results import Event
 
 
 def event(kind, **raw):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ccnb import render
-from ccnb.results import PHASES, CheckResult, ErrorInfo, FileChange, RunRecord, Timings, Usage
+from ccnb.events import Usage
+from ccnb.results import PHASES, CheckResult, ErrorInfo, FileChange, RunRecord, Timings
 from ccnb.spec import RunSpec
 
 SECONDS = st.floats(0, 1e5, allow_nan=False)

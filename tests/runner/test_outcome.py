@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccnb.events import Event
 from ccnb.redact import Redactor
-from ccnb.results import OUTCOMES, Event
+from ccnb.results import OUTCOMES
 from ccnb.runner.outcome import NEXT_ACTIONS, Ending, judge
 from ccnb.stream import LineSplitter, Tally, parse
 

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccnb.errors import RunNotFoundError, StoreError
+from ccnb.events import Usage
 from ccnb.redact import Redactor, Secret
-from ccnb.results import RunRecord, Usage
+from ccnb.results import RunRecord
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, Store
 from ccnb.stream import parse

@@ -168,7 +168,7 @@ def _begun(store, run_id):
 def _flood(home, run_id, count):
     from datetime import UTC, datetime
 
-    from ccnb.results import Event
+    from ccnb.events import Event
 
     store, step = Store(home), 500
     for first in range(0, count, step):
