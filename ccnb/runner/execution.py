@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
 
 from ccnb import _loop
 from ccnb import mode as modes
@@ -22,28 +21,21 @@ from ccnb.errors import (
     StoreError,
 )
 from ccnb.events import Event
-from ccnb.mode.base import Image, Place, Plan
-from ccnb.redact import Redactor, Secret
+from ccnb.mode.base import Place
+from ccnb.redact import Redactor
 from ccnb.results import ErrorInfo, RunRecord
 from ccnb.runner import calls
 from ccnb.runner import model as models
-from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
-from ccnb.runner.conversation import carry_over, wait_for_removal
-from ccnb.runner.follow import START_LIMIT_S, Follower, OnEvent
+from ccnb.runner.follow import Follower, OnEvent
 from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
-from ccnb.runner.planted import watched_state
-from ccnb.runner.record import Recorder, tail
-from ccnb.runner.steps import Step, Steps
+from ccnb.runner.placing import Placing
+from ccnb.runner.record import Recorder
+from ccnb.runner.steps import Step
 from ccnb.store import Store
 
-T = TypeVar("T")
-
 _SERVE_EVERY_S = 3.0
-_REMOVAL_PAUSES_S = (0.3, 1.0)
-_ALL_STEPS = 65_536
-"""Bytes that hold all that a supervisor notes."""
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
 _active_lock = threading.Lock()
@@ -61,16 +53,28 @@ class Execution:
         self._progress = row.progress
         self._mode = modes.get(row.mode)
         self._on_event = on_event
-        self._say = say
         self._follower: Follower | None = None
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
-        self._hidden = self._folder.read_private("secrets") or {}
-        self._recorder.redactor = Redactor(self._hidden.values())
+        self._last_step = "check" if self._spec.check else "agent"
+        self._placing = Placing(
+            run_id=run.run_id,
+            store=store,
+            spec=row.spec,
+            folder=row.folder,
+            progress=row.progress,
+            mode=self._mode,
+            workspace=self._workspace,
+            last_step=self._last_step,
+            save=self._save,
+            say=say,
+            warn=self._recorder.warn,
+            hidden=self._folder.read_private("secrets") or {},
+        )
+        self._recorder.redactor = Redactor(self._placing.hidden.values())
         self._looking = row.progress.attempted
         """Whether an earlier process may have made a place that has not been found yet."""
-        self._last_step = "check" if self._spec.check else "agent"
-        self._mark("begin")
+        self._progress.mark("begin")
 
     async def drive(self) -> RunResult:
         """Do what is left to do and return the result; on failure leave nothing behind.
@@ -105,14 +109,14 @@ class Execution:
             cancel.cancel()
 
     async def _work(self) -> RunResult:
-        place = await self._find_place()
+        place = await self._placing.find()
         self._looking = False
-        place = place or await self._make_place()
+        place = place or await self._placing.make()
         try:
             return await self._follow(place)
         except NotSharedError:
-            await self._remove(place)
-            return await self._follow(await self._make_place_by_archive())
+            await self._placing.remove(place)
+            return await self._follow(await self._placing.make_by_archive())
 
     async def _pass_cancel_on(self, work: asyncio.Task[RunResult]) -> None:
         """Pass the wish for an end on: to the place when it runs, else to what we are doing."""
@@ -126,130 +130,6 @@ class Execution:
                 return
             # There is a place, and soon somebody who can tell how far the agent got in it.
             await asyncio.sleep(0.05)
-
-    # The place
-
-    async def _find_place(self) -> Place | None:
-        """Return the running place that an earlier process made for this run, if it got that far."""
-        stored = self._store.place(self._run.run_id)
-        place = Place.from_dict(stored) if stored else None
-        if place is None and self._progress.attempted:
-            for other in await self._mode.places(plans.store_id(self._store)):
-                if other.run_id == self._run.run_id:
-                    place = other
-        if place is not None and await self._status(place) == "created":
-            # Its maker died before it was started: nothing has happened in it.
-            await self._mode.destroy(place)
-            return None
-        if place is None and self._progress.attempted and self._folder.has_begun:
-            raise PlaceLostError(f"the place of run {self._run.run_id} was removed; run it again")
-        return place
-
-    async def _status(self, place: Place) -> str:
-        """Return the place's status by the engine's word; where the engine is away, the run folder's.
-
-        Raises
-        ------
-        CcnbError
-            The engine is away, and the folder doesn't say enough.
-        """
-        try:
-            return (await self._mode.state(place)).status
-        except CcnbError:
-            if self._progress.archive or not self._folder_tells():
-                raise
-        return "alive"
-
-    def _folder_tells(self) -> bool:
-        """Return whether the run folder has the run's end, or a supervisor writes to it now."""
-        steps = Steps()
-        steps.feed(tail(self._folder, "steps", _ALL_STEPS))
-        return (
-            not steps.done.keys().isdisjoint({self._last_step, "finished"})
-            or self._folder.heartbeat_age_s < START_LIMIT_S
-        )
-
-    async def _make_place(self) -> Place:
-        """Make the place and start it; keep the workspace's state meanwhile."""
-        await wait_for_removal(self._spec, self._store)
-        make = partial(workspaces.make, self._folder, self._spec.workspace, copy=self._spec.copy)
-        await _whole(asyncio.to_thread(make))
-        image = await self._mode.prepare(self._spec, self._say)
-        self._progress.conditions |= {**image.conditions, "api_digest": models.source_digest(self._spec)}
-        self._progress.warnings.extend(image.warnings)
-        self._progress.archive |= image.archive
-        self._mark("image")
-        plan = await _whole(asyncio.to_thread(self._plan, image))
-        self._progress.attempted = True
-        self._save("starting")
-        serving = asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
-        creating = asyncio.ensure_future(self._create(plan))
-        await _all(serving, creating, asyncio.to_thread(self._keep_baseline))
-        place = creating.result()
-        if place is None:
-            return await self._make_place_by_archive()
-        self._mark("create")
-        place = await _whole(self._mode.start(place, plan))
-        self._store.add_place(self._run.run_id, self._mode.name, place.to_dict())
-        return place
-
-    async def _create(self, plan: Plan) -> Place | None:
-        """Make the place; `None` when it can't be made because it would not see our folders."""
-        try:
-            place = await self._mode.create(plan)
-        except NotSharedError:
-            if self._progress.archive:
-                raise
-            return None
-        self._store.add_place(self._run.run_id, self._mode.name, place.to_dict())
-        return place
-
-    async def _make_place_by_archive(self) -> Place:
-        self._progress.archive = True
-        self._say("the engine can't see this machine's folders; files go in and out as archives")
-        return await self._make_place()
-
-    def _plan(self, image: Image) -> Plan:
-        """Lay the run folder out. The secrets are kept, privately, for as long as the run lasts."""
-        run_id = self._run.run_id
-        spec = replace(self._spec, env=self._revealed())
-        layout = self._mode.layout(self._folder, self._workspace, image)
-        access = models.open_access(
-            spec,
-            run_id=run_id,
-            store=self._store,
-            layout=layout,
-            image=image,
-            archive=self._progress.archive,
-            lifetime_s=plans.lifetime_s(spec),
-        )
-        self._hidden |= {name: secret.reveal() for name, secret in access.credential.items()} | access.hidden
-        self._folder.write_private("secrets", self._hidden)
-        relay = bool(spec.hosts) and access.socket_folder is not None
-        plans.lay_out(self._folder, spec, self._workspace, relay=relay)
-        carry_over(self._folder, spec)
-        return plans.make_plan(
-            run_id=run_id,
-            store=self._store,
-            spec=spec,
-            mode=self._mode,
-            image=image,
-            workspace=self._workspace,
-            access=access,
-            archive=self._progress.archive,
-        )
-
-    def _revealed(self) -> dict[str, str | Secret]:
-        """Return the spec's environment; a secret's value is not in the store but in its private file."""
-        return {
-            name: Secret(self._hidden[name]) if isinstance(value, Secret) else value
-            for name, value in self._spec.env.items()
-        }
-
-    def _keep_baseline(self) -> None:
-        if self._progress.baseline is None:
-            self._folder.write_private("watched", watched_state(self._workspace))
-            self._progress.baseline = workspaces.snapshot(self._folder, self._workspace)
 
     # While it runs
 
@@ -281,7 +161,7 @@ class Execution:
                 return
 
     async def _follow_to_its_end(self, place: Place) -> RunResult:
-        self._recorder.redactor = redactor = Redactor(self._hidden.values())
+        self._recorder.redactor = redactor = Redactor(self._placing.hidden.values())
         self._progress.conditions |= place.conditions
         make = partial(
             Follower,
@@ -381,62 +261,28 @@ class Execution:
     async def _clean_up(self, place: Place, record: RunRecord) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
-        await self._remove(place)
+        await self._placing.remove(place)
         record = replace(record, warnings=tuple(self._progress.warnings))
         took = replace(record.timings, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
-
-    async def _remove(self, place: Place) -> None:
-        """Remove the place. Engines refuse now and then what they do a moment later."""
-        for pause_s in (*_REMOVAL_PAUSES_S, None):
-            try:
-                await self._mode.destroy(place)
-            except CcnbError as error:
-                if pause_s is None:
-                    self._recorder.warn(f"the place could not be removed ({error.message}); run `ccnb sweep`")
-                    return
-                await asyncio.sleep(pause_s)
-            else:
-                self._store.set_place_removed(self._run.run_id)
-                return
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""
         # Whatever else fails now is not what the caller should hear of.
         with suppress(Exception):
-            place = await self._find_place()
+            place = await self._placing.find()
             if place is not None:
                 with suppress(Exception):
                     self._recorder.note_push(await self._mode.files_out(place, self._folder, self._workspace))
-                await self._remove(place)
+                await self._placing.remove(place)
         with suppress(OSError):
             (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)
         self._recorder.calls = calls.read(self._folder)
         return self._keep(self._recorder.record(outcome, error, follower=self._follower))
 
-    def _mark(self, name: str) -> None:
-        self._progress.marks.setdefault(name, time.time())
-
     def _save(self, state: str) -> None:
         self._store.set_state(self._run.run_id, state, self._progress)
         self._run._set(state=state)
-
-
-async def _whole(work: Awaitable[T]) -> T:
-    """Await something that must not be left half done; a cancellation is heard after it."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-async def _all(*works: Awaitable[Any]) -> None:
-    """Await several such things at once; the first failure is raised when all have ended."""
-    for ended in await _whole(asyncio.gather(*works, return_exceptions=True)):
-        if isinstance(ended, BaseException):
-            raise ended
 
 
 def _count(change: int) -> int:

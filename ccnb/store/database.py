@@ -43,6 +43,10 @@ class Progress:
     archive: bool = False
     """Files go in and out as archives, because the place can't see the caller's folders."""
 
+    def mark(self, name: str) -> None:
+        """Note when something happened; the first time counts."""
+        self.marks.setdefault(name, time.time())
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make it from JSON; keys that are not known are left."""
