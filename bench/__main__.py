@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import client, comparing, frames, gateway, latency, many, memory, overhead, report, startup
+from bench import client, comparing, frames, gateway, latency, many, memory, overhead, page, report, startup
 from bench.report import Figure
 from ccnb.gateway import process
 
@@ -24,6 +24,7 @@ SUBJECTS = {
     "memory": memory,
     "frames": frames,
     "compare": comparing,
+    "page": page,
 }
 RESULTS = Path("bench-results.json")
 
