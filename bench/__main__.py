@@ -11,7 +11,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import aa, client, comparing, frames, gateway, latency, many, memory, overhead, report, startup
+from bench import (
+    aa,
+    client,
+    comparing,
+    frames,
+    gateway,
+    latency,
+    many,
+    memory,
+    overhead,
+    page,
+    report,
+    startup,
+)
 from bench.report import Figure
 from ccnb.gateway import process
 
@@ -24,6 +37,7 @@ SUBJECTS = {
     "memory": memory,
     "frames": frames,
     "compare": comparing,
+    "page": page,
 }
 LONG = {"aa": aa}
 """What takes many minutes, and is measured only when it is named."""

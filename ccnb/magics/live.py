@@ -65,17 +65,27 @@ def open_view(
     return Widget(begun_at) if awaited and _has_widgets() else Page(_write, begun_at)
 
 
-def go_on(view: View, runs: Sequence[Run]) -> None:
+def go_on(shell: Any, view: View, runs: Sequence[Run]) -> None:
     """Show runs on a thread until they are over, behind cells that do something else."""
+
+    def end() -> None:
+        view.look(*runs)
+        view.end(results_of(runs))
 
     def show() -> None:
         while not all(run.done for run in runs):
             view.look(*runs)
             time.sleep(EVERY_S)
-        view.look(*runs)
-        view.end(results_of(runs))
+        end()
+
+    def end_with_cell(_: Any) -> None:
+        # A client such as nbclient takes what comes with a cell, and nothing from a thread.
+        if all(run.done for run in runs):
+            shell.events.unregister("post_run_cell", end_with_cell)
+            end()
 
     view.look(*runs)
+    shell.events.register("post_run_cell", end_with_cell)
     threading.Thread(target=show, name="ccnb-behind", daemon=True).start()
 
 
@@ -198,6 +208,7 @@ class Widget:
 
 def _keep(view: Any) -> None:
     """Let a widget live on for a while: another tab shows it still, and gets no page in its place."""
-    _kept.append(view)
+    if view not in _kept:
+        _kept.append(view)
     while len(_kept) > _MOST_VIEWS:
         _kept.popleft().close()

@@ -109,7 +109,7 @@ async def _in_background(request: Request, shell: Any, waiting: Waiting) -> Run 
         words = f"run {run.run_id} goes on; %cc_attach {run.run_id} shows it, %cc_stop {run.run_id} ends it"
         sys.stdout.write(words + "\n")
     if hasattr(shell, "kernel"):
-        go_on(open_view(shell, quiet=request.quiet, awaited=True), runs)
+        go_on(shell, open_view(shell, quiet=request.quiet, awaited=True), runs)
     return runs if request.several else runs[0]
 
 

@@ -83,7 +83,6 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     notebook.finished(1)
     expect(out).to_contain_text("docker: success, 8 turns")
     expect(out.locator("details[open]").first).to_contain_text("Step 6 of the work.")
-    picture(notebook.cell(1), "finished-run")
     notebook.run_all_of(2)
     expect(notebook.output(2)).to_contain_text("'success'")
 

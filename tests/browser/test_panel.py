@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_and_starts_nothing(panel):
     assert ccnb.runs() == []
 
 
-def test_it_compares_the_modes_that_are_ticked(panel, picture):
+def test_it_compares_the_modes_that_are_ticked(panel):
     out = panel.output(0)
     fill(out, prompt="Write a word counter.", answers_from="script:demo", repeats="2")
     ticks = out.get_by_role("group", name="compare in")
@@ -97,4 +97,3 @@ def test_it_compares_the_modes_that_are_ticked(panel, picture):
     expect(compared.get_by_alt_text("wall time of each run")).to_be_visible()
     name = re.search(r'ccnb\.Comparison\("(.+)"\)', compared.inner_text())[1]
     assert sorted(ccnb.Comparison(name).frame["arm"].unique()) == ["docker", "local"]
-    picture(out, "panel-comparison")

@@ -126,6 +126,19 @@ def test_in_the_background_the_value_is_the_live_run(shell, double):
     assert shown.value.outcome == "success"
 
 
+def test_a_notebook_keeps_the_end_of_what_went_on_behind(notebook, double):
+    made = notebook(
+        "%load_ext ccnb",
+        f"{double('init; sleep 1; say hello; result')} --bg --out live\nGo.",
+        "live.result()",
+        "import time; time.sleep(0.5)",
+    )
+    shown = made.cells[1].outputs[1].data
+    assert shown["text/plain"].startswith("local: success")
+    assert "hello" in shown["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" not in shown
+
+
 def test_stop_ends_a_run(shell, double):
     shell.run(f"{double('init; sleep 60; result')} --bg --out live\nGo.")
     run = shell.ip.user_ns["live"]

@@ -34,7 +34,7 @@ class Form {
     this.fields = {
       prompt: make("textarea"),
       mode: choice(["auto", "auto (strongest)"]),
-      model: input("the agent's default"),
+      model: input("default"),
       api: input("live"),
       workspace: input("a fresh folder"),
       copy: input("", "checkbox"),
