@@ -14,6 +14,7 @@ from jupyter_client.manager import start_new_kernel
 
 import ccnb
 from ccnb.store import Store
+from tests.conformance.test_modes import wait_for
 from tests.magics.conftest import complaint, texts
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -107,11 +108,8 @@ def test_the_interrupt_stops_a_comparison_and_says_what_is_kept(shell, double, h
     ran = shell.run(f"{double('init; say begun; sleep 60')} -m local,\nGo.")
     assert "UsageError: interrupted: its runs were stopped and cleaned up, and are kept" in ran.err
     assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
-    until = time.monotonic() + 20
-    while places("local") and time.monotonic() < until:
-        # The place goes behind the result.
-        time.sleep(0.05)
-    assert places("local") == []
+    # The place goes behind the result.
+    wait_for(lambda: places("local") == [])
     name = re.search(r"ccnb\.Comparison\('(.+?)'\)", ran.err)[1]
     assert ccnb.Comparison(name).frame["counted"].tolist() == [False]
 
@@ -185,8 +183,9 @@ def test_an_agent_that_fails_is_a_value(shell, double):
 
 def interrupt_when_running(home):
     def interrupt():
-        while not any(row.state == "running" for row in Store(home).runs()):
-            time.sleep(0.05)
+        store = Store(home)
+        # Its first word is there too.
+        wait_for(lambda: any(store.count_events(row.run_id) > 1 for row in store.runs()))
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
@@ -202,7 +201,7 @@ def test_the_interrupt_stops_the_run_and_says_what_is_kept(shell, double, home, 
     )
     assert "Traceback" not in ran.err
     assert row.outcome == "cancelled"
-    assert places("local") == []
+    wait_for(lambda: places("local") == [])
     assert ccnb.attach(row.run_id).result().text == "begun"
 
 
