@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import lab, quiet
 
-SHOTS = os.environ.get("CCNB_SCREENSHOTS")
+SHOTS = Path(os.environ["CCNB_SCREENSHOTS"]).absolute() if os.environ.get("CCNB_SCREENSHOTS") else None
 """A folder for pictures of what the tests see; none are taken without it."""
 
 
@@ -59,7 +59,7 @@ def picture():
         part.page.set_viewport_size({"width": before["width"], "height": 2_000})
         for theme, end in (("JupyterLab Dark", "-dark"), ("JupyterLab Light", "")):
             notebook.use_theme(theme)
-            part.screenshot(path=Path(SHOTS) / f"{name}{end}.png")
+            part.screenshot(path=SHOTS / f"{name}{end}.png")
         part.page.set_viewport_size(before)
 
     return take

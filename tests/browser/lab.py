@@ -253,6 +253,7 @@ class Notebook:
         command = f"window.jupyterapp.commands.execute('apputils:change-theme', {{ theme: {name!r} }})"
         self.page.evaluate(command)
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def save(self):
         """Save it, and wait until the server has it."""
