@@ -81,9 +81,14 @@ def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
     return session.stdout
 
 
+BY_CHANCE = "wall_s: no evidence of a difference between one and same"
+"""What a page shows of two equal arms, and what is not so once in twenty or more times, as it says itself."""
+
+
 def hold(run: list[Block], session: str) -> None:
     """See that each block has printed what stands below it."""
     for block in run:
         _, _, after = session.partition(f"{block.mark}\n")
         printed = after.partition(f"=== {block.document}")[0]
-        assert missing_from(block.shown, printed) == [], printed
+        missing = missing_from(block.shown, printed)
+        assert [line for line in missing if not line.startswith(BY_CHANCE)] == [], printed
