@@ -158,6 +158,13 @@ def inside(mode):
 
 
 @pytest.fixture
+def holds_lists(mode, request):
+    """See to it that a mode can hold a list of hosts."""
+    if mode == "sandbox" and mode not in OTHERS:
+        request.getfixturevalue("sandboxes").shut()
+
+
+@pytest.fixture
 def closed(mode):
     """Return the network with the fewest ways out that a mode can hold."""
     return "open" if mode == "sandbox" else "none"

@@ -38,6 +38,11 @@ class Sandboxes:
         if program == "sbx":
             self.call("policy", "init", "balanced")
 
+    def shut(self) -> None:
+        """Let the person's own policy, where the program has one, allow nothing."""
+        if (self.bin / "sbx").exists():
+            self.call("policy", "init", "deny-all")
+
     def install(self, *programs: str) -> None:
         """Put programs of the double first on PATH."""
         for program in programs:

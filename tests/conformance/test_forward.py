@@ -67,6 +67,7 @@ def test_the_real_agent_does_its_task_through_the_gateway(
 
 
 @near_modes
+@pytest.mark.usefixtures("holds_lists")
 def test_with_a_list_of_hosts_the_model_is_still_reached_through_the_gateway(home, places, mode, api):
     server = api()
     check = "git ls-remote https://other.example.org/x"

@@ -294,8 +294,7 @@ call.on("response", answer => console.log(answer.statusCode + ".")); call.end();
 
 @pytest.mark.parametrize("network", ["none", ["localhost:9", "*.example.org"]])
 def test_a_closed_network_is_held_by_the_proxy_and_told(home, places, sandboxes, program, network):
-    if program == "sbx":
-        sandboxes.call("policy", "init", "deny-all")
+    sandboxes.shut()
     check = ASK + "ask localhost:9; ask a.example.org:443; ask a.example.org:80; ask example.com:443"
     result = run_until_clean(places, mode="sandbox", network=network, api="script:demo", check=check)
     assert (result.outcome, result.num_turns) == ("success", 6)
