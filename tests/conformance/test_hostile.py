@@ -12,9 +12,9 @@ MOUNTS = "cut -d' ' -f2 /proc/mounts | grep -vE '^/(proc|sys|dev)(/|$)'"
 
 
 def test_a_container_has_no_powers_no_engine_and_no_folder_but_its_own(home, places, engine_mode, agent):
-    look = "; echo; ".join((STATUS, SOCKETS, MOUNTS))
+    look = "; echo ---; ".join((STATUS, SOCKETS, MOUNTS))
     result = run_until_clean(places, check=look, **agent(engine_mode, "result"))
-    status, sockets, mounts = result.check.output.split("\n\n")
+    status, sockets, mounts = result.check.output.split("---\n")
     assert status.split() == ["CapBnd:0000000000000000", "NoNewPrivs:1", "Seccomp:2"]
     assert "docker" not in sockets
     assert "podman" not in sockets

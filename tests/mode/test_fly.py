@@ -251,7 +251,7 @@ def test_a_client_killed_late_costs_nothing_either(home, places, own_double):
 
 def test_without_anybody_watching_it_is_looked_at_seldom(home, places, own_double):
     double = own_double()
-    handle = ccnb.start("Do it", **options("init; sleep 12; result"))
+    handle = ccnb.start("Do it", **options("init; sleep 30; result"))
     wait_for(lambda: handle.state == "running", 30)
     time.sleep(6)
     before = double.report()["counts"]["POST machine exec 200"]
