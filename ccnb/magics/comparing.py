@@ -13,7 +13,7 @@ from ccnb.comparison.background import Comparing
 from ccnb.comparison.result import Comparison
 from ccnb.magics.live import open_view
 from ccnb.magics.request import Request
-from ccnb.magics.running import LOOK_S, Waiting, show_end, wait_for_end
+from ccnb.magics.running import LOOK_S, Waiting, kernel_ends, show_end, wait_for_end
 from ccnb.render import one_line
 from ccnb.runner import api
 from ccnb.runner.model import settle, source_digest
@@ -49,6 +49,8 @@ async def compared(request: Request, shell: Any, waiting: Waiting) -> Comparison
             view.look(*going.runs)
             await waiting.pause(LOOK_S)
     except (KeyboardInterrupt, asyncio.CancelledError):
+        if await kernel_ends(waiting):
+            raise UsageError(f"the comparison {name} stops here; its runs go on") from None
         going.cancel()
         await wait_for_end(lambda: going.done, waiting)
         show_end(view, going.runs)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from IPython.core.error import UsageError
+from IPython.core.getipython import get_ipython
 
 from ccnb.errors import CcnbError
 from ccnb.magics.live import View, go_on, open_view, results_of
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 LOOK_S = 0.05
 END_LIMIT_S = 20.0
+KERNEL_END_S = 1.5
+"""How long after an interrupt the kernel may be asked to end, on a busy machine."""
 
 
 class Waiting(Protocol):
@@ -68,8 +71,9 @@ class OnLoop:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             run = await starting
-            run.cancel()
-            await asyncio.wait([asyncio.ensure_future(_ended(run))], timeout=END_LIMIT_S)
+            if not await kernel_ends(self):
+                run.cancel()
+                await asyncio.wait([asyncio.ensure_future(_ended(run))], timeout=END_LIMIT_S)
             raise
 
 
@@ -138,6 +142,8 @@ async def follow(run: Run, view: View, waiting: Waiting) -> RunResult:
     try:
         await _watch(run, view, waiting)
     except (KeyboardInterrupt, asyncio.CancelledError):
+        if await kernel_ends(waiting):
+            raise UsageError(_goes_on(run)) from None
         run.cancel()
         await wait_for_end(lambda: run.done, waiting)
         raise UsageError(_stopped(run, view)) from None
@@ -156,9 +162,29 @@ async def watch(run: Run, view: View, waiting: Waiting) -> RunResult:
     try:
         await _watch(run, view, waiting)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise UsageError(f"run {run.run_id} goes on; `%cc_stop {run.run_id}` ends it") from None
+        raise UsageError(_goes_on(run)) from None
     view.end(results_of([run]))
     return run.result()
+
+
+def _goes_on(run: Run) -> str:
+    return f"run {run.run_id} goes on; `%cc_stop {run.run_id}` ends it"
+
+
+async def kernel_ends(waiting: Waiting) -> bool:
+    """Return whether an interrupt began the end of the kernel, which is no wish for the end of its runs.
+
+    Whoever restarts a kernel or shuts it down interrupts it first, and asks it to end right after (contract:
+    `jupyter_client.KernelManager.shutdown_kernel`).
+    """
+    shell: Any = get_ipython()
+    if not hasattr(shell, "kernel"):
+        return False
+    until = time.monotonic() + KERNEL_END_S
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        while not shell.exit_now and time.monotonic() < until:
+            await waiting.pause(LOOK_S)
+    return bool(shell.exit_now)
 
 
 async def wait_for_end(over: Callable[[], bool], waiting: Waiting) -> None:
