@@ -37,7 +37,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 torture: $(VENV)/test.stamp
-	$(BIN)/python -m tests.torture --faults $(FAULTS)
+	$(BIN)/python -m tests.torture --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
