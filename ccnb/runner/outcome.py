@@ -64,6 +64,8 @@ class Ending:
     out_of_memory: bool = False
     detail: str = ""
     """What the engine says of a place that vanished."""
+    unchecked: str | None = None
+    """Why a check that was asked for was never done: the outcome that this is."""
     refused: str | None = None
     """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, `no_credential`."""
 
@@ -77,7 +79,11 @@ def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
         )
     if tally.result is None or tally.result.raw.get("startup_failure_reason") == "bypass_root":
         return _without_result(tally, ending)
-    return _with_result(tally, ending, tally.result.raw)
+    outcome, cause = _with_result(tally, ending, tally.result.raw)
+    if outcome == "success" and ending.unchecked:
+        kind = "place_lost" if ending.unchecked == "lost" else ending.unchecked
+        return ending.unchecked, error(kind, "the agent had ended well, and its check was never done")
+    return outcome, cause
 
 
 def error(kind: str, message: str, api_status: int | None = None) -> ErrorInfo:

@@ -80,8 +80,15 @@ class Recorder:
             setup_output=self._end_of("setup.out"),
             out_of_memory=out_of_memory,
             detail=follower.gone.detail if follower.gone else "",
+            unchecked=self._unchecked(follower),
             refused=self.calls[-1].get("refused") if self.calls else None,
         )
+
+    def _unchecked(self, follower: Follower) -> str | None:
+        """Return the outcome of a run whose check was asked for and never done."""
+        if not self.spec.check or "check" in follower.steps.done:
+            return None
+        return self.progress.stop_reason or "lost"
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
         """Return what the run changed; notice an agent that rewrote its own output."""

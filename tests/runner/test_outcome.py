@@ -55,6 +55,20 @@ ABORTED = {"subtype": "error_during_execution", "is_error": True, "terminal_reas
 # What was seen in the stream, how the place ended, the outcome, the error's kind, words of its message.
 TABLE = {
     "ok": (recorded("demo"), Ending(0), "success", None, ""),
+    "cancelled in its check": (
+        recorded("demo"),
+        Ending(0, unchecked="cancelled"),
+        "cancelled",
+        "cancelled",
+        "check was never done",
+    ),
+    "gone in its check": (
+        recorded("demo"),
+        Ending(0, unchecked="lost"),
+        "lost",
+        "place_lost",
+        "check was never done",
+    ),
     "a tool denied": (recorded("denied"), Ending(0), "success", None, ""),
     "max turns": (recorded("max_turns"), Ending(1), "max_turns", "max_turns", "maximum number of turns (1)"),
     "budget": (recorded("budget"), Ending(1), "budget", "budget", "maximum budget"),

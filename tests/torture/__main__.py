@@ -88,7 +88,7 @@ def _trial(seed: str, faults: list[Fault], ready: list[Task]) -> tuple[str, list
         time.sleep(delay_s)
         fault.harm(made)
         _see_the_client_out(made)
-        complaints = verdict(made, fault.outcomes)
+        complaints = verdict(made, fault.outcomes, loses=fault.loses)
         return f"{what}: {made.outcome}", complaints
 
 

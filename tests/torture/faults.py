@@ -37,6 +37,8 @@ class Fault:
     modes: frozenset[str] = frozenset({"local", "docker", "podman"})
     agent: str | None = None
     """The one agent that it makes a difference to."""
+    loses: bool = False
+    """What had no room on the disk is nowhere; what is there must still be in order, each once."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables of the client."""
 
@@ -161,7 +163,7 @@ def all_faults() -> list[Fault]:
         Fault("second client", _second_client),
     ]
     if os.geteuid() == 0:
-        faults.append(Fault("full disk", _fill_disk, ENDINGS_OF_A_HARMED_AGENT))
+        faults.append(Fault("full disk", _fill_disk, ENDINGS_OF_A_HARMED_AGENT, loses=True))
     if os.geteuid() == 0 and DOCKER_PID.exists():
         docker = frozenset({"docker"})
         faults += [
