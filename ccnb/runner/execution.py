@@ -56,7 +56,6 @@ class Execution:
         self._follower: Follower | None = None
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
-        self._last_step = "check" if self._spec.check else "agent"
         self._placing = Placing(
             run_id=run.run_id,
             store=store,
@@ -65,7 +64,6 @@ class Execution:
             progress=row.progress,
             mode=self._mode,
             workspace=self._workspace,
-            last_step=self._last_step,
             save=self._save,
             say=say,
             warn=self._recorder.warn,
@@ -173,7 +171,7 @@ class Execution:
             redactor=redactor,
             timeout_s=self._spec.timeout_s,
             stall_s=self._spec.stall_s,
-            last_step=self._last_step,
+            last_step=self._placing.last_step,
             on_event=self._took_event,
             on_step=self._took_step,
             is_watched=lambda: self._run._is_watched or self._on_event is not None,

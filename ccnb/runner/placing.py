@@ -41,14 +41,17 @@ class Placing:
     progress: Progress
     mode: Mode
     workspace: Path
-    last_step: str
-    """The supervisor's last step but its own end: `check` or `agent`."""
     save: Callable[[str], None]
     """Writes a state of the run down."""
     say: Callable[[str], None]
     warn: Callable[[str], None]
     hidden: dict[str, str]
     """The run's secrets by the names of their variables; those of its access to the model are added."""
+
+    @property
+    def last_step(self) -> str:
+        """Return the supervisor's last step but its own end."""
+        return "check" if self.spec.check else "agent"
 
     async def find(self) -> Place | None:
         """Return the running place that an earlier process made for this run, if it got that far."""
