@@ -138,6 +138,8 @@ work() {
     step agent "$timeout_s" "$@" 3<"$inside/prompt" >>"$inside/out" 2>>"$inside/err"
     rm -f "$inside/enough"
     if [ -n "$check" ] && [ ! -e "$inside/stop" ]; then
+        # Whatever the agent has put there: it must not keep the check from being done.
+        rm -rf "$inside/check.out"
         step check "$timeout_s" sh -c "$check" 3</dev/null >>"$inside/check.out" 2>&1
     fi
 }

@@ -27,6 +27,7 @@ NEXT_ACTIONS = {
     "root_refused": "run as a user other than root",
     "setup_failed": "mend the set-up command",
     "place_lost": "run it again",
+    "check_prevented": "look at what the agent did: nothing else ended the run before its check",
     "wedged": "run it again, or raise stall_s",
     "timeout": "raise timeout_s, or ask for less",
     "max_turns": "raise max_turns",
@@ -81,7 +82,7 @@ def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
         return _without_result(tally, ending)
     outcome, cause = _with_result(tally, ending, tally.result.raw)
     if outcome == "success" and ending.unchecked:
-        kind = "place_lost" if ending.unchecked == "lost" else ending.unchecked
+        kind = {"lost": "place_lost", "agent_error": "check_prevented"}.get(ending.unchecked, ending.unchecked)
         return ending.unchecked, error(kind, "the agent had ended well, and its check was never done")
     return outcome, cause
 

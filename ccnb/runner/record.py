@@ -88,7 +88,10 @@ class Recorder:
         """Return the outcome of a run whose check was asked for and never done."""
         if not self.spec.check or "check" in follower.steps.done:
             return None
-        return self.progress.stop_reason or "lost"
+        if self.progress.stop_reason in ("cancelled", "timeout", "wedged"):
+            return self.progress.stop_reason
+        # A supervisor that came to its end without it was kept from it, and by nobody but the agent.
+        return "agent_error" if "finished" in follower.steps else "lost"
 
     def look_at_files(self, follower: Follower) -> list[FileChange]:
         """Return what the run changed; notice an agent that rewrote its own output."""

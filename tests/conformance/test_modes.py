@@ -193,11 +193,16 @@ def test_the_agent_cannot_change_the_check(home, places, mode, agent):
     assert not result.check.passed
 
 
+def test_an_agent_that_keeps_its_check_from_being_done_has_failed(home, places, mode, agent):
+    result = run_until_clean(places, check="true", **agent(mode, "init; result; touch $HOME/../stop"))
+    assert (result.outcome, result.error.kind) == ("agent_error", "check_prevented")
+
+
 def test_what_the_agent_puts_in_place_of_its_files_is_not_followed(home, places, mode, agent, tmp_path):
     (tmp_path / "private").write_text("not for the agent")
     commands = f"init; cd $HOME/..; rm -f err; mkfifo err; ln -s {tmp_path}/private check.out; result"
     result = run_until_clean(places, check="true", **agent(mode, commands))
-    assert result.outcome == "success"
+    assert (result.outcome, result.check.passed) == ("success", True)
     assert "not for the agent" not in str(result.to_dict())
 
 
@@ -267,11 +272,14 @@ def test_a_secret_shows_nowhere(home, places, mode, agent):
     options = agent(mode, f"init; sleep 1; {line}; result")
     options["env"]["KEY"] = ccnb.Secret(value)
     handle = ccnb.start("Do it", keep=True, **options)
-    wait_for(lambda: handle.state == "running")
-    processes = subprocess.run(
-        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
-    ).stdout
+    processes = ""
+    while not handle.done:
+        processes += subprocess.run(
+            ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+        ).stdout
+        time.sleep(0.2)
     result = handle.result()
+    assert "supervisor.sh" in processes
     assert "hush-hush" not in processes
     assert result.events[1].raw["v"].count("[redacted]") == 1
     assert "hush-hush" not in repr(result)

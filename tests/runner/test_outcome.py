@@ -69,6 +69,13 @@ TABLE = {
         "place_lost",
         "check was never done",
     ),
+    "kept from its check": (
+        recorded("demo"),
+        Ending(0, unchecked="agent_error"),
+        "agent_error",
+        "check_prevented",
+        "check was never done",
+    ),
     "a tool denied": (recorded("denied"), Ending(0), "success", None, ""),
     "max turns": (recorded("max_turns"), Ending(1), "max_turns", "max_turns", "maximum number of turns (1)"),
     "budget": (recorded("budget"), Ending(1), "budget", "budget", "maximum budget"),
