@@ -44,6 +44,7 @@ _KIND_BY_STATUS = {
     529: "overloaded",
 }
 
+_KIND_UNCHECKED = {"lost": "place_lost", "agent_error": "check_prevented"}
 
 _STOPPED = ("timeout", "cancelled", "wedged", "refused")
 """Ends that we brought about: an agent's word that it was interrupted adds nothing to them."""
@@ -82,7 +83,9 @@ def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
         return _without_result(tally, ending)
     outcome, cause = _with_result(tally, ending, tally.result.raw)
     if outcome == "success" and ending.unchecked:
-        kind = {"lost": "place_lost", "agent_error": "check_prevented"}.get(ending.unchecked, ending.unchecked)
+        kind = {"lost": "place_lost", "agent_error": "check_prevented"}.get(
+            ending.unchecked, ending.unchecked
+        )
         return ending.unchecked, error(kind, "the agent had ended well, and its check was never done")
     return outcome, cause
 

@@ -15,9 +15,9 @@ import pytest
 from ccnb.engine import connect
 from ccnb.engine.images import push
 from ccnb.errors import ImageError
-from tests.conformance.test_modes import wait_for
 from tests.conftest import AGENT_IMAGE, agent_image
 from tests.doubles.fly.client import TOKEN, Double
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
 

@@ -8,7 +8,7 @@ import pytest
 
 import ccnb
 from ccnb.store import Store
-from tests.conformance.test_modes import wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
 

@@ -15,7 +15,7 @@ import ccnb
 from ccnb import _loop
 from ccnb.mode import get as get_mode
 from ccnb.store import FollowerLock, Store
-from tests.conformance.test_modes import wait_for
+from tests.waiting import wait_for
 
 EVENTS = 30
 TALK = (

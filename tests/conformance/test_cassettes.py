@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import pytest
 
@@ -13,9 +11,10 @@ from ccnb.errors import CassetteError, SpecError
 from ccnb.gateway import cassette
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_forward import SLOW, api  # noqa: F401 - a fixture
-from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conformance.test_modes import run_until_clean
 from tests.conftest import near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN
+from tests.waiting import kill_gateway, wait_for
 
 PROMPT = "Make two files and say what is in them"
 
@@ -154,7 +153,7 @@ def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  
     run_id = process.stdout.readline().strip()
     wait_for(lambda: len(server.asked) == 2, 30)
     kill(process)
-    os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
+    kill_gateway(home)
     result = ccnb.attach(run_id).result()
     assert (result.outcome, result.error) == ("success", None)
     again = run_until_clean(places, "Do it", mode="local", api=f"replay:{tape}")

@@ -18,8 +18,9 @@ from ccnb.engine import connect
 from ccnb.gateway.meeting import answers
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
-from tests.conformance.test_modes import DEMO, wait_for
+from tests.conformance.test_modes import DEMO
 from tests.conftest import AGENT_IMAGE, agent_image, missing
+from tests.waiting import wait_for
 
 TESTER = 1234
 ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"

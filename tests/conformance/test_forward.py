@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,9 +14,10 @@ import pytest
 import ccnb
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
-from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conformance.test_modes import run_until_clean
 from tests.conftest import near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
+from tests.waiting import kill_gateway, wait_for
 
 SLOW = """
 - say: I make a file.
@@ -189,7 +188,7 @@ def test_client_and_gateway_killed_the_next_attach_brings_both_back(home, places
     run_id = process.stdout.readline().strip()
     wait_for(lambda: len(server.asked) == 2, 30)
     kill(process)
-    os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
+    kill_gateway(home)
     time.sleep(1)
     result = ccnb.attach(run_id).result()
     assert (result.outcome, result.error) == ("success", None)
@@ -202,7 +201,7 @@ def test_the_gateway_killed_the_living_client_brings_it_back(home, places, api):
     server = api(SLOW)
     run = ccnb.start("Make a file", mode="local", auth="gateway")
     wait_for(lambda: len(server.asked) == 2, 30)
-    os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
+    kill_gateway(home)
     result = run.result()
     assert (result.outcome, result.error, result.warnings) == ("success", None, ())
     assert result.text.startswith("One two three")
@@ -214,7 +213,7 @@ def test_who_attaches_without_the_credential_is_told(home, places, api, monkeypa
     run_id = process.stdout.readline().strip()
     wait_for(lambda: len(server.asked) == 2, 30)
     kill(process)
-    os.kill(json.loads((home / "gateway.state").read_text())["pid"], signal.SIGKILL)
+    kill_gateway(home)
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     run = ccnb.attach(run_id)
     lines = home / "runs" / run_id / "calls.jsonl"

@@ -12,6 +12,7 @@ from ccnb import _loop
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
+from tests.waiting import wait_for
 
 DEMO = {"api": "script:demo", "check": "sh wordcount.sh sample.txt | grep -qx 6"}
 
@@ -21,13 +22,6 @@ def run_until_clean(places, prompt="Do it", **options):
     result = ccnb.run(prompt, **options)
     wait_for(lambda: places(options["mode"]) == [])
     return result
-
-
-def wait_for(condition, limit_s=60.0):
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.05)
 
 
 def test_the_mode_says_that_it_is_ready_and_what_it_is(mode):

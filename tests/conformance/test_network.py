@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -21,12 +20,12 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.gateway import process as gateway
-from ccnb.gateway.meeting import answers, meeting
 from ccnb.gateway.policy import own_addresses
 from ccnb.store import Store
 from tests.conformance.test_attach import client, kill
-from tests.conformance.test_modes import DEMO, run_until_clean, wait_for
+from tests.conformance.test_modes import DEMO, run_until_clean
 from tests.conftest import DOUBLES, SHARED_KERNEL
+from tests.waiting import kill_gateway, wait_for
 
 pytestmark = pytest.mark.needs("openssl")
 
@@ -357,21 +356,13 @@ def test_a_gateway_that_was_killed_and_started_again_serves_the_place(home, plac
     commands = f"init; {get}; touch ready; {wait}; {get}; result"
     run = ccnb.start("Do it", network=[tls.entry], workspace=tools, check="cat said", **agent(mode, commands))
     wait_for(Path(tools, "ready").exists)
-    files = meeting(home)
-    os.kill(gateway_pid(home), signal.SIGKILL)
-    wait_for(lambda: not answers(files.egress))
+    kill_gateway(home)
     gateway.ensure(home)
     Path(tools, "go").touch()
     result = run.result()
     assert result.check.output == "hello\nhello\n"
     assert [c.allowed for c in result.network] == [True, True]
     wait_for(lambda: places(mode) == [])
-
-
-def gateway_pid(home: Path) -> int:
-    import json
-
-    return int(json.loads((home / "gateway.state").read_text())["pid"])
 
 
 def test_an_agent_that_ends_the_relay_has_no_network_left(home, places, mode, agent, tls, tools):

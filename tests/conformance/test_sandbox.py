@@ -15,7 +15,8 @@ from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
-from tests.conformance.test_modes import DEMO, run_until_clean, wait_for
+from tests.conformance.test_modes import DEMO, run_until_clean
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
 PROGRAMS = ("sbx", "docker")

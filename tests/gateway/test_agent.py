@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from ccnb.gateway.process import ensure, stop
 from ccnb.gateway.registration import register
+from tests.waiting import kill_gateway
 
 MODEL = "claude-sonnet-5-5"
 
@@ -75,7 +75,7 @@ class Agent:
     def run(self, script: str, **environment: str) -> Outcome:
         """Run it to its end."""
         with self.start(script, **environment) as process:
-            output = process.communicate(timeout=100)[0]
+            output = process.communicate(timeout=300)[0]
         return self.outcome(process.returncode, output)
 
     def outcome(self, code: int, output: str) -> Outcome:
@@ -209,10 +209,9 @@ def test_a_gateway_that_dies_in_mid_answer_costs_nothing(agent: Agent) -> None:
         output = ""
         while '"type":"assistant"' not in output:
             output += process.stdout.readline()
-        os.kill(json.loads((agent.home / "gateway.state").read_text())["pid"], signal.SIGKILL)
-        time.sleep(0.1)
+        kill_gateway(agent.home)
         ensure(agent.home)
-        output += process.communicate(timeout=100)[0]
+        output += process.communicate(timeout=300)[0]
     outcome = agent.outcome(process.returncode, output)
     assert outcome.code == 0
     assert outcome.result["result"] == "Done."

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
-import os
-import signal
 import socket
 import stat
 import threading
@@ -19,11 +16,12 @@ import psutil
 import pytest
 
 from ccnb.gateway import network_log, policy
-from ccnb.gateway.meeting import answers, meeting
+from ccnb.gateway.meeting import meeting
 from ccnb.gateway.process import ensure, stop
 from ccnb.gateway.registration import Registration, register, unregister
 from ccnb.redact import Redactor, Secret
 from ccnb.results import Connection
+from tests.waiting import gateway_pid, kill_gateway, wait_for
 
 MB = 1_000_000
 
@@ -139,17 +137,6 @@ def read_all(client: socket.socket) -> bytes:
 
 def log(home: Path, run_id: str = "r1") -> tuple[Connection, ...]:
     return network_log.read(home / "runs" / run_id)
-
-
-def wait_for(condition: Callable[[], object], limit_s: float = 10) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.02)
-
-
-def process_of(home: Path) -> psutil.Process:
-    return psutil.Process(json.loads((home / "gateway.state").read_text())["pid"])
 
 
 class TestWhoIsServed:
@@ -337,7 +324,7 @@ class TestTunnels:
 
         there = server(send)
         run = enter(there.entry)
-        process = process_of(home)
+        process = psutil.Process(gateway_pid(home))
         tunnel(home, run, there).close()
         before = process.memory_info().rss
         highest, total = before, 0
@@ -438,8 +425,7 @@ class TestDying:
         there = server(echo)
         run = enter(there.entry)
         held = tunnel(home, run, there)
-        os.kill(process_of(home).pid, signal.SIGKILL)
-        wait_for(lambda: not answers(meeting(home).socket))
+        kill_gateway(home)
         with contextlib.suppress(ConnectionResetError):
             assert held.recv(10) == b""
         ensure(home)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ccnb.errors import GatewayError
 from ccnb.gateway.meeting import answers, meeting
 from ccnb.gateway.process import Address, ensure, stop
 from ccnb.gateway.registration import Registration, register, unregister
+from tests.waiting import gateway_pid, is_alive, kill_gateway, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,31 +67,6 @@ def call(address: Address, key: str, **more: object) -> httpx.Response:
         return client.post("/v1/messages", headers={"x-api-key": key}, json={**body, **more})
 
 
-def pid_of(home: Path) -> int:
-    return int(json.loads((home / "gateway.state").read_text())["pid"])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # Somebody may be slow to collect it: a zombie serves no more.
-    status = Path(f"/proc/{pid}/stat")
-    with contextlib.suppress(OSError):
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    return not Path("/proc/self").exists()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 8) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def lines(home: Path, run_id: str = "r1") -> list[dict[str, Any]]:
     path = home / "runs" / run_id / "calls.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -105,9 +81,9 @@ class TestStarting:
 
     def test_the_second_time_it_is_only_found(self, home: Path) -> None:
         enter(home)
-        first, pid = ensure(home), pid_of(home)
+        first, pid = ensure(home), gateway_pid(home)
         assert ensure(home) == first
-        assert pid_of(home) == pid
+        assert gateway_pid(home) == pid
 
     def test_many_clients_start_one(self, home: Path) -> None:
         enter(home)
@@ -120,14 +96,14 @@ class TestStarting:
         sockets = {client.communicate(timeout=30)[0] for client in clients}
         assert len(sockets) == 1
         assert "another gateway" not in (home / "gateway.log").read_text()
-        assert gateways(home) == [pid_of(home)]
+        assert gateways(home) == [gateway_pid(home)]
 
     def test_many_threads_start_one(self, home: Path) -> None:
         enter(home)
         with ThreadPoolExecutor(4) as pool:
             addresses = set(pool.map(lambda _: ensure(home), range(4)))
         assert len(addresses) == 1
-        assert gateways(home) == [pid_of(home)]
+        assert gateways(home) == [gateway_pid(home)]
 
     def test_it_is_not_ours_to_lose(self, home: Path) -> None:
         run = enter(home)
@@ -138,10 +114,10 @@ class TestStarting:
         command = [sys.executable, "-c", code, str(home)]
         died = subprocess.run(command, cwd=ROOT, start_new_session=True, check=False)
         assert died.returncode == -signal.SIGKILL
-        pid = pid_of(home)
+        pid = gateway_pid(home)
         assert os.getsid(pid) not in {pid, os.getsid(0)}
         assert call(ensure(home), run.key).status_code == 200
-        assert pid_of(home) == pid
+        assert gateway_pid(home) == pid
 
     @pytest.mark.parametrize("delay_s", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     def test_a_client_killed_while_it_starts_one_leaves_the_next_a_gateway(
@@ -160,15 +136,15 @@ class TestStarting:
             client.kill()
         assert call(ensure(home), run.key).status_code == 200
         assert "Traceback" not in (home / "gateway.log").read_text()
-        assert wait_for(lambda: gateways(home) == [pid_of(home)])
+        wait_for(lambda: gateways(home) == [gateway_pid(home)])
 
     def test_a_store_that_was_removed_and_made_anew_finds_it_again(self, home: Path) -> None:
         enter(home)
-        first, pid = ensure(home), pid_of(home)
+        first, pid = ensure(home), gateway_pid(home)
         shutil.rmtree(home)
         run = enter(home)
         assert ensure(home) == first
-        assert pid_of(home) == pid
+        assert gateway_pid(home) == pid
         assert call(first, run.key).status_code == 200
 
     def test_a_start_that_fails_says_why(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +158,7 @@ class TestStarting:
             monkeypatch.setenv(name, "a-secret")
         run = enter(home)
         ensure(home)
-        process = Path(f"/proc/{pid_of(home)}")
+        process = Path(f"/proc/{gateway_pid(home)}")
         if not process.exists():
             pytest.skip("this system shows no process's environment")
         shown = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
@@ -236,28 +212,26 @@ class TestDying:
     def test_a_killed_one_is_replaced_on_the_same_socket_for_the_same_keys(self, home: Path) -> None:
         run = enter(home)
         first = ensure(home)
-        pid = pid_of(home)
-        os.kill(pid, signal.SIGKILL)
-        assert wait_for(lambda: not is_alive(pid))
+        pid = gateway_pid(home)
+        kill_gateway(home)
         assert first.socket.exists()
         assert ensure(home) == first
-        assert pid_of(home) != pid
+        assert gateway_pid(home) != pid
         assert call(first, run.key).status_code == 200
 
     def test_the_ports_are_the_same_again(self, home: Path) -> None:
         run = enter(home)
         first = ensure(home, tcp_host="127.0.0.1")
-        os.kill(pid_of(home), signal.SIGKILL)
-        assert wait_for(lambda: not answers(first.socket))
+        kill_gateway(home)
         assert ensure(home, tcp_host="127.0.0.1") == first
         assert call(first, run.key).status_code == 200
 
     def test_sigterm_ends_it_cleanly(self, home: Path) -> None:
         enter(home)
         address = ensure(home)
-        pid = pid_of(home)
+        pid = gateway_pid(home)
         os.kill(pid, signal.SIGTERM)
-        assert wait_for(lambda: not is_alive(pid))
+        wait_for(lambda: not is_alive(pid))
         assert not address.socket.exists()
 
     def test_stop_ends_it_and_says_whether(self, home: Path) -> None:
@@ -272,11 +246,11 @@ class TestDying:
     def test_stop_never_takes_a_stranger_for_it(self, home: Path) -> None:
         enter(home)
         ensure(home)
-        os.kill(pid_of(home), signal.SIGKILL)
+        os.kill(gateway_pid(home), signal.SIGKILL)
         state = json.loads((home / "gateway.state").read_text())
         with subprocess.Popen(["sleep", "30"]) as stranger:
             (home / "gateway.state").write_text(json.dumps({**state, "pid": stranger.pid}))
-            assert wait_for(lambda: not stop(home))
+            wait_for(lambda: not stop(home))
             assert stranger.poll() is None
             stranger.kill()
 
@@ -289,18 +263,19 @@ class TestIdling:
     def test_it_ends_when_no_run_is_registered(self, home: Path) -> None:
         enter(home)
         address = ensure(home)
-        pid = pid_of(home)
-        assert not wait_for(lambda: not is_alive(pid), 1.5)
+        pid = gateway_pid(home)
+        time.sleep(1.5)
+        assert is_alive(pid)
         unregister(home, "r1")
-        assert wait_for(lambda: not is_alive(pid))
+        wait_for(lambda: not is_alive(pid))
         assert not address.socket.exists()
         assert not (home / "gateway.state").exists()
 
     def test_an_expired_run_does_not_keep_it(self, home: Path) -> None:
         enter(home, seconds=1)
         ensure(home)
-        pid = pid_of(home)
-        assert wait_for(lambda: not is_alive(pid))
+        pid = gateway_pid(home)
+        wait_for(lambda: not is_alive(pid))
 
     def test_who_registers_as_it_ends_is_served(self, home: Path) -> None:
         """Come back over and over at the moment when it goes."""
@@ -320,12 +295,12 @@ class TestPorts:
     def test_a_running_one_opens_a_port_when_asked(self, home: Path) -> None:
         run = enter(home)
         assert ensure(home).port is None
-        pid = pid_of(home)
+        pid = gateway_pid(home)
         address = ensure(home, tcp_host="127.0.0.1")
         assert address.port is not None
         assert ensure(home, tcp_host="127.0.0.1") == address
         assert ensure(home).port is None
-        assert pid_of(home) == pid
+        assert gateway_pid(home) == pid
         assert call(address, run.key).status_code == 200
 
     def test_an_address_that_is_not_ours_is_refused(self, home: Path) -> None:
@@ -344,7 +319,7 @@ class TestAnswering:
             client.connect(str(address.socket))
             client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             time.sleep(0.2)
-        assert wait_for(lambda: lines(home), 2)
+        wait_for(lambda: lines(home))
         (line,) = lines(home)
         assert (line["end"], line["first_byte_s"]) == ("left", None)
         assert line["duration_s"] < 5

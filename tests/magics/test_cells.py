@@ -14,8 +14,8 @@ from jupyter_client.manager import start_new_kernel
 
 import ccnb
 from ccnb.store import Store
-from tests.conformance.test_modes import wait_for
 from tests.magics.conftest import complaint, texts
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("bubblewrap")
 

@@ -9,7 +9,7 @@ from jupyter_client.manager import KernelManager
 
 import ccnb
 from ccnb.store import Store
-from tests.conformance.test_modes import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_after
-from tests.conformance.test_modes import run_until_clean, wait_for
+from tests.conformance.test_modes import run_until_clean
 from tests.conftest import AGENT_IMAGE, agent_image
 from tests.doubles import for_arm
 from tests.doubles.fly.client import Double
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
 

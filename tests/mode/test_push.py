@@ -12,8 +12,8 @@ from ccnb.engine import connect
 from ccnb.errors import CredentialError, SpecError
 from ccnb.mode import _push
 from tests.conformance.test_attach import client, kill
-from tests.conformance.test_modes import wait_for
 from tests.doubles.git_host import TOKEN, GitHost
+from tests.waiting import wait_for
 
 URL = "https://git.example/team/work"
 
