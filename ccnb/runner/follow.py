@@ -20,7 +20,10 @@ from ccnb.stream import LineSplitter, Tally, parse
 
 OnEvent = Callable[[Event], object]
 
-START_LIMIT_S = 60.0
+HEARTBEAT_LIMIT_S = 60.0
+"""How old the supervisor's last sign of life may be."""
+_START_LIMIT_S = 180.0
+"""How long a started place may take to its first sign of life: engines at their limits take a minute."""
 AFTER_RESULT_S = 10.0
 """Headless agents have been seen to hang after their result: then this is how long they may."""
 STOP_LIMIT_S = 20.0
@@ -158,10 +161,11 @@ class Follower:
             # After the last thing that was asked for nothing can come that we need.
             if "finished" in self.steps or self._last_step in self.steps or (self.gone and not chunk):
                 break
-            if not self.steps.done and time.monotonic() - begun > START_LIMIT_S:
+            if not self.steps.done and time.monotonic() - begun > _START_LIMIT_S:
+                status = (await self._mode.state(self._place)).status
                 raise StartError(
-                    f"nothing came from the place of run {self._run_id} within {START_LIMIT_S:.0f} s; "
-                    "run `ccnb doctor`"
+                    f"nothing came from the place of run {self._run_id} within {_START_LIMIT_S:.0f} s "
+                    f"(its state is {status!r}); run `ccnb doctor`"
                 )
         self._over.set()
 
@@ -218,7 +222,7 @@ class Follower:
             except CcnbError:
                 # The engine doesn't answer. The run folder may still be written to, and its heartbeat
                 # says whether it is.
-                if self._silent_s() > START_LIMIT_S and self._folder.heartbeat_age_s > START_LIMIT_S:
+                if min(self._silent_s(), self._folder.heartbeat_age_s) > HEARTBEAT_LIMIT_S:
                     self.gone = PlaceState("gone", detail="the engine doesn't answer")
 
     async def _look(self) -> None:

@@ -16,7 +16,7 @@ from ccnb.runner import model as models
 from ccnb.runner import plan as plans
 from ccnb.runner import workspace as workspaces
 from ccnb.runner.conversation import carry_over, wait_for_removal
-from ccnb.runner.follow import START_LIMIT_S
+from ccnb.runner.follow import HEARTBEAT_LIMIT_S
 from ccnb.runner.planted import watched_state
 from ccnb.runner.record import tail
 from ccnb.runner.steps import Steps
@@ -90,7 +90,7 @@ class Placing:
         steps.feed(tail(self.folder, "steps", _ALL_STEPS))
         return (
             not steps.done.keys().isdisjoint({self.last_step, "finished"})
-            or self.folder.heartbeat_age_s < START_LIMIT_S
+            or self.folder.heartbeat_age_s < HEARTBEAT_LIMIT_S
         )
 
     async def make(self) -> Place:

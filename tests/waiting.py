@@ -1,0 +1,40 @@
+"""Waiting for what comes to pass in other processes; no test says how fast that is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+
+def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process is there, and more than a name in the table of processes."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gateway_pid(home: Path) -> int:
+    """Return the id of the gateway of a store."""
+    return int(json.loads((home / "gateway.state").read_text())["pid"])
+
+
+def kill_gateway(home: Path) -> None:
+    """Kill the gateway of a store; until it is dead, whoever looks for it finds it."""
+    pid = gateway_pid(home)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pid))
