@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ccnb.redact import Secret
     from ccnb.results import RunRecord
     from ccnb.runner.api import arun, attach, run, runs, start
-    from ccnb.runner.api import readiness as modes
     from ccnb.runner.handles import Run, RunResult
+    from ccnb.runner.ready import readiness as modes
     from ccnb.runner.sweep import sweep
     from ccnb.runner.token import TokenInfo, token
     from ccnb.spec import RunSpec
@@ -67,7 +67,7 @@ _WHERE = {
     "arun": "runner.api",
     "attach": "runner.api",
     "compare": "comparison.api",
-    "modes": "runner.api:readiness",
+    "modes": "runner.ready:readiness",
     "panel": "widgets.panel",
     "run": "runner.api",
     "runs": "runner.api",

@@ -17,6 +17,7 @@ from ccnb.comparison.result import Comparison
 from ccnb.errors import ModeUnavailableError
 from ccnb.render import harmless
 from ccnb.runner import api
+from ccnb.runner.ready import readiness
 from ccnb.runner.values import mode_names
 
 MODES = ("docker", "podman", "local")
@@ -51,7 +52,7 @@ def _modes(mode: str) -> list[str]:
     """Return the modes for the demo; say of the others why they aren't ready."""
     if mode != "all":
         return mode_names(mode)
-    found = {m.mode: m for m in api.readiness()}
+    found = {m.mode: m for m in readiness()}
     for name in MODES:
         if not found[name].ready:
             say(f"{name} is left out: {found[name].why}; {found[name].next_action}", stderr=True)

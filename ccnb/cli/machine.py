@@ -17,7 +17,7 @@ import ccnb
 from ccnb import claude, credentials, render
 from ccnb.cli.output import console, print_json, say
 from ccnb.errors import CredentialError, EngineError, SpecError, did_you_mean
-from ccnb.runner.api import readiness
+from ccnb.runner.ready import readiness
 from ccnb.store import Store, folder_size
 
 if TYPE_CHECKING:

@@ -6,11 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from ccnb.errors import CcnbError, CredentialError, EngineError, ImageError, OutOfReachError
+from ccnb.errors import OutOfReachError
+from ccnb.fly.answers import content, failure
 from ccnb.fly.settings import Settings
 
 PATIENCE_S = 60.0
@@ -35,19 +37,19 @@ _MARGIN_S = 15.0
 """How much longer than the platform itself we wait for its answer."""
 
 
-class FlyError(EngineError):
-    """The platform refused a call."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-    def __reduce__(self) -> tuple[type[FlyError], tuple[str, int]]:
-        return type(self), (str(self), self.status)
-
-
 class UnclearError(OutOfReachError):
     """A call that must not be made twice got no answer: whether it was carried out isn't known."""
+
+
+@dataclass(frozen=True)
+class _NoAnswer:
+    """Why a call has to be made again."""
+
+    why: str
+    is_unclear: bool
+    """Whether it may have been carried out."""
+    wait_s: float = 0.0
+    """What the platform asks for."""
 
 
 class Pace:
@@ -121,36 +123,44 @@ class Caller:
         CredentialError
         ImageError
         """
+        request = self._http.build_request(
+            method,
+            url,
+            params=query,
+            json=body,
+            headers={"authorization": self.settings.authorization},
+            timeout=httpx.Timeout(timeout_s + _MARGIN_S, connect=_CONNECT_S),
+        )
         until = time.monotonic() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
-            try:
-                async with self._pace(action):
-                    answer = await self._http.request(
-                        method,
-                        url,
-                        params=query,
-                        json=body,
-                        headers={"authorization": self.settings.authorization},
-                        timeout=httpx.Timeout(timeout_s + _MARGIN_S, connect=_CONNECT_S),
-                    )
-            except httpx.HTTPError as error:
-                why, wait_s = _brief(error), 0.0
-                unclear = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            else:
-                if answer.status_code not in _AGAIN:
-                    return _content(answer)
-                why, wait_s = str(_failure(answer)), _retry_after(answer)
-                unclear = answer.status_code != httpx.codes.TOO_MANY_REQUESTS
-            if once and unclear:
-                raise UnclearError(f"Fly.io gave no clear answer ({why}); try again")
+            async with self._pace(action):
+                answer = await self._ask(request)
+            if isinstance(answer, httpx.Response):
+                return content(answer)
+            if once and answer.is_unclear:
+                raise UnclearError(f"Fly.io gave no clear answer ({answer.why}); try again")
             if time.monotonic() > until:
                 raise OutOfReachError(
-                    f"Fly.io doesn't answer ({why}); what runs there goes on: mend the network, then attach"
+                    f"Fly.io doesn't answer ({answer.why}); what runs there goes on: "
+                    "mend the network, then attach"
                 )
             # Spread out, so that many runs don't all come back at the same moment.
-            await asyncio.sleep(max(wait_s, pause_s * random.uniform(0.5, 1.5)))  # noqa: S311 - no secret
+            spread_s = pause_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            await asyncio.sleep(max(answer.wait_s, spread_s))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _ask(self, request: httpx.Request) -> httpx.Response | _NoAnswer:
+        """Ask once; give the answer, or why it has to be asked again."""
+        try:
+            answer = await self._http.send(request)
+        except httpx.HTTPError as error:
+            refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            return _NoAnswer(f"{type(error).__name__}: {error}".rstrip(": "), is_unclear=not refused)
+        if answer.status_code not in _AGAIN:
+            return answer
+        is_unclear = answer.status_code != httpx.codes.TOO_MANY_REQUESTS
+        return _NoAnswer(str(failure(answer)), is_unclear=is_unclear, wait_s=_retry_after(answer))
 
     def _pace(self, action: tuple[str, str]) -> Pace:
         if action not in self._paces:
@@ -158,69 +168,8 @@ class Caller:
         return self._paces[action]
 
 
-def _content(answer: httpx.Response) -> Any:
-    if answer.is_success:
-        return answer.json() if answer.content else None
-    raise _failure(answer)
-
-
-def _failure(answer: httpx.Response) -> CcnbError:
-    """Return a refused call as one sentence with the next action."""
-    said, reason = _said(answer)
-    trace = answer.headers.get("fly-request-id")
-    what = f"{said} ({answer.status_code}{', fly-request-id ' + trace if trace else ''})"
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        expired = "has expired" if "expired" in said else "was refused"
-        return CredentialError(
-            f"the token for Fly.io {expired}: {what}; make a new one (`fly tokens create deploy`) "
-            "and set FLY_API_TOKEN"
-        )
-    if any(sign in said.lower() for sign in ("manifest", "could not find image", "image not found")):
-        return ImageError(f"Fly.io doesn't have the image: {what}; run `ccnb fly build`")
-    if "platform" in said and "image" in said:
-        return ImageError(f"the image is for another processor: {what}; run `ccnb fly build`")
-    action = _next_action(answer.status_code, f"{said} {reason}")
-    return FlyError(f"Fly.io refused: {what}; {action}", answer.status_code)
-
-
-_ACTIONS = (
-    ("capacity", "try again later, or name another region (FLY_REGION, or primary_region in fly.toml)"),
-    (
-        "name has already been taken",
-        "all people of Fly.io share these names, so choose another: `ccnb fly setup --app NAME`",
-    ),
-    ("organization", "name one of yours: `ccnb fly setup --org NAME`"),
-    ("app not found", "run `ccnb fly setup`"),
-    ("memory_mb", "memory_mb must be a multiple of 256, and from 256 to 2048 for each shared cpu"),
-)
-"""What to do, by a word of what the platform says."""
-
-
-def _next_action(status: int, said: str) -> str:
-    for sign, action in _ACTIONS:
-        if sign in said.lower():
-            return action
-    if status == httpx.codes.FORBIDDEN:
-        return "the app is another's: use a token of its owner, or another app (`ccnb fly setup --app NAME`)"
-    return "see `ccnb fly status`"
-
-
-def _said(answer: httpx.Response) -> tuple[str, str]:
-    """Return the platform's own words and its word for the cause."""
-    try:
-        body = answer.json()
-        said = body.get("error") or body.get("message") or answer.reason_phrase
-        return str(said), str(body.get("status") or "")
-    except (ValueError, AttributeError):
-        return answer.text[:200].strip() or answer.reason_phrase, ""
-
-
 def _retry_after(answer: httpx.Response) -> float:
     try:
         return min(float(answer.headers.get("retry-after", 0)), 60.0)
     except ValueError:
         return 0.0
-
-
-def _brief(error: httpx.HTTPError) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")

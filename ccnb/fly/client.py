@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ccnb.errors import OutOfReachError, StartError
-from ccnb.fly.calls import PATIENCE_S, Caller, FlyError, UnclearError
+from ccnb.fly.answers import FlyError
+from ccnb.fly.calls import PATIENCE_S, Caller, UnclearError
 from ccnb.fly.settings import Settings
 from ccnb.redact import Secret
 

@@ -17,6 +17,7 @@ from ccnb.magics.running import LOOK_S, Waiting, kernel_ends, show_end, wait_for
 from ccnb.render import one_line
 from ccnb.runner import api
 from ccnb.runner.model import settle, source_digest
+from ccnb.runner.reuse import baseline
 from ccnb.spec import RunSpec, git_url
 from ccnb.store import Store
 from ccnb.widgets.purse import purse
@@ -69,7 +70,7 @@ def _name(request: Request) -> str:
     specs = [settle(RunSpec.make(request.prompt, {**request.options, "mode": m})) for m in request.modes]
     parts = [part for spec in specs for part in (spec.fingerprint(), source_digest(spec) or "")]
     if specs[0].workspace is not None:
-        parts.append(api.baseline(specs[0].workspace, Store()))
+        parts.append(baseline(specs[0].workspace, Store()))
     return f"cell-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ccnb.errors import CcnbError, OutOfReachError, StartError
 from ccnb.fly import Client, Machine
-from ccnb.fly.calls import FlyError
+from ccnb.fly.answers import FlyError
 from ccnb.mode.base import Place
 from ccnb.redact import Secret
 

@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ccnb import claude, engine
+from ccnb import engine
 from ccnb.engine import Engine, bind, bound
-from ccnb.engine import images as engine_images
-from ccnb.errors import CcnbError, EngineError, ImageError, NotSharedError
-from ccnb.mode import _archive, _files
+from ccnb.errors import CcnbError, EngineError, NotSharedError
+from ccnb.mode import _archive, _container_image, _files
 from ccnb.mode.base import (
     AGENT_UID,
     LABEL_PLACE,
@@ -29,13 +28,11 @@ from ccnb.mode.base import (
     Say,
 )
 from ccnb.spec import RunSpec
-from ccnb.store import RunFolder, home
+from ccnb.store import RunFolder
 
 LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="/run/ccnb-api/api.sock")
 PROGRAM_FOLDER = "/opt/ccnb"
 DEFAULT_MEMORY_MB = 4096
-_HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
-"""By which an engine in a virtual machine lets its containers reach our loopback."""
 _IN_WORKSPACE = 'cd "$0"; '
 _FILES_LIMIT = 20_000
 _PROCESSES_ULIMIT = 4096
@@ -87,7 +84,7 @@ class ContainerMode:
     async def prepare(self, spec: RunSpec, say: Say) -> Image:
         """Find the image; build the project's own, pull any other."""
         engine = await self._engine()
-        return await asyncio.to_thread(_prepare, engine, spec, say)
+        return await asyncio.to_thread(_container_image.prepare, engine, spec, say)
 
     def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:  # noqa: ARG002
         """Return the paths in a container: always the same."""
@@ -193,52 +190,6 @@ def _connect(kind: str, url: str | None) -> Engine:
     if key not in _connections:
         _connections[key] = engine.connect(kind, url)
     return _connections[key]
-
-
-def _prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
-    reference = spec.image or engine_images.default_reference()
-    found = engine_images.inspect(engine, reference)
-    if found is None:
-        if spec.image:
-            engine_images.pull(engine, reference, say)
-        else:
-            say(f"building the image {reference}; this is done once")
-            engine_images.build(engine, say)
-        found = engine_images.inspect(engine, reference)
-    if found is None:
-        raise ImageError(f"image {reference!r} isn't there after all; run `ccnb image build`")
-    config = found.get("Config") or {}
-    ours = engine_images.LABEL in (config.get("Labels") or {})
-    conditions = {
-        "engine": f"{engine.kind} {engine.version}",
-        "image": reference,
-        "image_digest": str(found["Id"]),
-    }
-    if engine.ignored_limits:
-        conditions["ignored_limits"] = ", ".join(engine.ignored_limits)
-    return Image(
-        reference=reference,
-        mount_program="" if ours else _program(engine, say),
-        conditions=conditions,
-        api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
-        path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
-    )
-
-
-def _program(engine: Engine, say: Say) -> str:
-    """Return a Linux `claude` to mount: this machine's, else the one in the project's image."""
-    own = claude.find_program()
-    if own is not None and own.open("rb").read(4) == b"\x7fELF" and not engine.in_vm:
-        return str(own)
-    reference = engine_images.default_reference()
-    if engine_images.inspect(engine, reference) is None:
-        engine_images.build(engine, say)
-    target = home() / "agent" / reference.rpartition(":")[2] / "claude"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        say("copying the claude program out of the project's image")
-        engine_images.program_from(engine, reference, target)
-    return str(target)
 
 
 def _create(engine: Engine, plan: Plan) -> Place:

@@ -18,7 +18,7 @@ from ccnb.errors import (
     StartError,
 )
 from ccnb.fly import Client, Settings, images, prices, registry
-from ccnb.fly.calls import FlyError
+from ccnb.fly.answers import FlyError
 from ccnb.mode import _fly, _machine, _push
 from ccnb.mode._app_secrets import AppSecrets, details, secret_name
 from ccnb.mode._tail import Tail

@@ -8,20 +8,17 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
 from ccnb.errors import (
     CcnbError,
-    ModeUnavailableError,
     RunBusyError,
     SpecError,
     WithoutInnerFrames,
     did_you_mean,
 )
-from ccnb.mode.base import Readiness
 from ccnb.redact import Secret
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
@@ -29,9 +26,11 @@ from ccnb.runner.conversation import continued
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
 from ccnb.runner.handles import Run, RunResult
-from ccnb.runner.lists import ModeList, RunList
+from ccnb.runner.lists import RunList
+from ccnb.runner.ready import strongest
+from ccnb.runner.reuse import earlier
 from ccnb.runner.sweep import remove_left
-from ccnb.spec import RunSpec, git_url
+from ccnb.spec import RunSpec
 from ccnb.store import FollowerLock, Progress, RunRow, Store
 
 Say = Callable[[str], None]
@@ -124,8 +123,8 @@ def start(
     store = Store()
     spec, warnings = settled(RunSpec.make(prompt, options), store)
     begun_at = time.time()
-    if reuse and (earlier := _same(spec, store)) is not None:
-        return _finished(earlier, store)
+    if reuse and (row := earlier(spec, store)) is not None:
+        return _finished(row, store)
     for warning in warnings:
         (on_progress or _unheard)(warning)
     progress = Progress(marks={"begin": begun_at}, warnings=warnings)
@@ -227,31 +226,6 @@ def check_choice(where: Iterable[str]) -> None:
             raise SpecError(f"runs can't be chosen by {name!r}{near}")
 
 
-def readiness() -> ModeList:
-    """Return every mode's readiness, the strongest isolation first."""
-
-    async def probe_all() -> list[Readiness]:
-        return list(await asyncio.gather(*map(modes.probe, modes.names())))
-
-    found = _loop.submit(probe_all()).result()
-    return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
-
-
-def strongest() -> str:
-    """Return the name of the mode with the strongest isolation that is ready on this machine.
-
-    Raises
-    ------
-    ModeUnavailableError
-    """
-    found = readiness()
-    for mode in found:
-        if mode.ready and not mode.remote:
-            return mode.mode
-    why = "; ".join(f"{m.mode}: {m.why or 'on another machine'}" for m in found)
-    raise ModeUnavailableError(f"no mode is ready ({why}); run `ccnb doctor`")
-
-
 def new_id() -> str:
     """Return an id that sorts by time and can be read aloud."""
     tail = "".join(secrets.choice(_ALPHABET) for _ in range(5))
@@ -313,36 +287,6 @@ async def _drive(handle: Run, store: Store, on_event: OnEvent | None, say: Say) 
     finally:
         lock.release()
         handle._notify()
-
-
-def _same(spec: RunSpec, store: Store) -> RunRow | None:
-    """Return the latest successful run of the same spec that began on the same files.
-
-    Where it goes on with an earlier run, that run is what it began on.
-    """
-    if spec.workspace is not None and git_url(spec.workspace):
-        # What a branch has may have changed.
-        return None
-    digest = models.source_digest(spec)
-    for row in store.runs(fingerprint=spec.fingerprint(), outcome="success"):
-        if row.record is not None and row.record.check is not None and not row.record.check.passed:
-            continue
-        if row.progress.conditions.get("api_digest") != digest:
-            continue
-        own = spec.workspace is None or spec.continues is not None
-        if own or row.progress.baseline == baseline(str(spec.workspace), store):
-            return row
-    return None
-
-
-def baseline(workspace: str, store: Store) -> str:
-    """Return the tree of a workspace as it is now."""
-    scratch = store.folder(f"scratch-{new_id()}")
-    scratch.make()
-    try:
-        return workspaces.snapshot(scratch, Path(workspace))
-    finally:
-        scratch.remove()
 
 
 def _finished(row: RunRow, store: Store) -> Run:

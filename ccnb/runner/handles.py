@@ -191,31 +191,33 @@ class Run:
 
     def __iter__(self) -> Iterator[Event]:
         with self._watched():
-            yield from self._all_events()
+            for event in self._events_or_waits():
+                if event is not None:
+                    yield event
+                    continue
+                with self._changed:
+                    self._changed.wait(_LOOK_S)
 
-    def _all_events(self) -> Iterator[Event]:
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        with self._watched():
+            for event in self._events_or_waits():
+                if event is not None:
+                    yield event
+                else:
+                    await asyncio.sleep(_LOOK_S / 5)
+
+    def _events_or_waits(self) -> Iterator[Event | None]:
+        """Yield the events as they come, `None` when there is no new one, and end with the run."""
         after = -1
         while True:
+            # Only a look that begins after the end shows that there is no more.
             over = self.done
             for event in self._store.events(self.run_id, after=after):
                 after = event.offset
                 yield event
             if over:
                 return
-            with self._changed:
-                self._changed.wait(_LOOK_S)
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        after = -1
-        with self._watched():
-            while True:
-                over = self.done
-                for event in self._store.events(self.run_id, after=after):
-                    after = event.offset
-                    yield event
-                if over:
-                    return
-                await asyncio.sleep(_LOOK_S / 5)
+            yield None
 
     def __await__(self) -> Generator[Any, None, RunResult]:
         with WithoutInnerFrames(), self._watched():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ccnb import mode as modes
 from ccnb.errors import ModeUnavailableError, SpecError
 from ccnb.redact import Secret
-from ccnb.runner.api import readiness
+from ccnb.runner.ready import readiness
 from ccnb.spec import RunSpec
 
 _RENAMED = {"timeout_s": "timeout", "continues": "continue"}

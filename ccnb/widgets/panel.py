@@ -19,6 +19,7 @@ from ccnb.errors import CcnbError
 from ccnb.redact import Redactor
 from ccnb.runner import api
 from ccnb.runner.handles import Run
+from ccnb.runner.ready import readiness
 from ccnb.spec import AUTHS
 from ccnb.store import RunRow
 from ccnb.widgets import request
@@ -184,9 +185,7 @@ class Form(anywidget.AnyWidget):
     def _ready(self, _: dict[str, Any]) -> None:
         self.tell(auths=list(AUTHS), models=list(_MODELS), runs=_earlier(), **self._said)
         self.tell(
-            modes=[
-                {"name": m.mode, "ready": m.ready, "why": m.why, "remote": m.remote} for m in api.readiness()
-            ]
+            modes=[{"name": m.mode, "ready": m.ready, "why": m.why, "remote": m.remote} for m in readiness()]
         )
 
     def _write(self, content: dict[str, Any]) -> None:

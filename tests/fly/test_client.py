@@ -10,7 +10,8 @@ import pytest
 
 from ccnb.errors import CredentialError, ImageError, OutOfReachError, StartError
 from ccnb.fly import Client, Machine, Settings
-from ccnb.fly.calls import Caller, FlyError, Pace
+from ccnb.fly.answers import FlyError
+from ccnb.fly.calls import Caller, Pace
 from ccnb.redact import Secret
 from tests.doubles import for_arm
 from tests.doubles.fly.client import TOKEN, Double

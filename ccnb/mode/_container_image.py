@@ -1,0 +1,67 @@
+"""The image of a container: built, pulled, or another's with the agent's program mounted."""
+
+from __future__ import annotations
+
+from ccnb import claude
+from ccnb.engine import Engine
+from ccnb.engine import images as engine_images
+from ccnb.errors import ImageError
+from ccnb.mode.base import Image, Say
+from ccnb.spec import RunSpec
+from ccnb.store import home
+
+_HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
+"""By which an engine in a virtual machine lets its containers reach our loopback."""
+
+
+def prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
+    """Find the image; build the project's own, pull any other.
+
+    Raises
+    ------
+    EngineError
+    ImageError
+    """
+    reference = spec.image or engine_images.default_reference()
+    found = engine_images.inspect(engine, reference)
+    if found is None:
+        if spec.image:
+            engine_images.pull(engine, reference, say)
+        else:
+            say(f"building the image {reference}; this is done once")
+            engine_images.build(engine, say)
+        found = engine_images.inspect(engine, reference)
+    if found is None:
+        raise ImageError(f"image {reference!r} isn't there after all; run `ccnb image build`")
+    config = found.get("Config") or {}
+    ours = engine_images.LABEL in (config.get("Labels") or {})
+    conditions = {
+        "engine": f"{engine.kind} {engine.version}",
+        "image": reference,
+        "image_digest": str(found["Id"]),
+    }
+    if engine.ignored_limits:
+        conditions["ignored_limits"] = ", ".join(engine.ignored_limits)
+    return Image(
+        reference=reference,
+        mount_program="" if ours else _program(engine, say),
+        conditions=conditions,
+        api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
+        path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
+    )
+
+
+def _program(engine: Engine, say: Say) -> str:
+    """Return a Linux `claude` to mount: this machine's, else the one in the project's image."""
+    own = claude.find_program()
+    if own is not None and own.open("rb").read(4) == b"\x7fELF" and not engine.in_vm:
+        return str(own)
+    reference = engine_images.default_reference()
+    if engine_images.inspect(engine, reference) is None:
+        engine_images.build(engine, say)
+    target = home() / "agent" / reference.rpartition(":")[2] / "claude"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        say("copying the claude program out of the project's image")
+        engine_images.program_from(engine, reference, target)
+    return str(target)
