@@ -152,7 +152,7 @@ def cc_parser(magic: str = "%%cc") -> Parser:
         "--mode",
         "-m",
         metavar="MODE",
-        help="auto, docker, podman, local, all, or a list: docker,podman",
+        help="auto, sandbox, docker, podman, local, fly, all, or a list: docker,podman",
     )
     _text(where, "--workspace", "-w", metavar="DIR", help="the folder to work in; else a fresh one")
     _flag(where, "--copy", help="work on a copy of the workspace")
@@ -163,6 +163,8 @@ def cc_parser(magic: str = "%%cc") -> Parser:
     _text(where, "--isolation", metavar="auto|none", help="none: mode local without a wall")
     _text(where, "--sandbox", metavar="NAME", help="a lasting sandbox, made when it isn't there")
     _flag(where, "--keep", help="leave the place there at the end")
+    where.add_argument("--keep-s", type=_number, metavar="S", help="seconds for which a kept place stays")
+    _text(where, "--push-to", metavar="URL", help="a Git repository that a far place pushes its results to")
     _flag(where, "--reuse", help="show a finished run of the same task on the same files, if there is one")
     _text(where, "--continue", dest="continues", metavar="RUN", help="go on with an earlier run")
     agent = parser.add_argument_group("what the agent gets")

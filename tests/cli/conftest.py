@@ -91,7 +91,13 @@ def terminal(home):
     def run(*arguments) -> Terminal:
         process, screen = pty.fork()
         if process == 0:
-            env = {**os.environ, "CCNB_HOME": str(home), "TERM": "xterm-256color", "COLUMNS": "100"}
+            env = {
+                **os.environ,
+                "CCNB_HOME": str(home),
+                "TERM": "xterm-256color",
+                "COLUMNS": "100",
+                "PS1": "$ ",
+            }
             os.execve(COMMAND, [COMMAND, *arguments], env)  # noqa: S606 - no shell is wanted
         return Terminal(process, screen)
 

@@ -161,6 +161,11 @@ def test_tab_offers_nothing_of_ours_in_the_body(shell):
         ("%%cc --out 1st\nx", "--out must be a variable's name, not '1st'"),
         ("%%cc --expand\nWrite {nothing}", "--expand: there is no variable 'nothing'"),
         ("%%cc --bg --quiet --keep --api nowhere\nx", "--api must be one of"),
+        ("%%cc --keep-s soon\nx", "--keep-s must be a number, not 'soon'"),
+        (
+            "%%cc -m local --keep --keep-s 60 --push-to https://h.example/r\nx",
+            "--push-to needs a token that may write",
+        ),
         ("%%cc --image ' '\nx", "--image must be a non-empty string"),
         ("%%cc --model ' '\nx", "--model must be a non-empty string"),
         ("%%cc --check ''\nx", "--check must be a non-empty string"),
