@@ -1,0 +1,86 @@
+"""What must hold after any harm: attach, as a person would, and say what doesn't."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import ccnb
+from ccnb.results import PHASES
+from tests.torture import leaks
+from tests.torture.scene import Scene
+
+_REMOVAL_S = 15
+
+
+def verdict(scene: Scene, outcomes: frozenset[str], *, loses: bool) -> list[str]:
+    """Return what does not hold.
+
+    Parameters
+    ----------
+    outcomes
+        How the run may have ended.
+    loses
+        What had no room on the disk is nowhere; what is there must still be in order, each once.
+    """
+    complaints = [*scene.complaints]
+    try:
+        result = ccnb.attach(scene.run_id).result()
+    except ccnb.CcnbError as error:
+        return [*complaints, f"attach failed: {type(error).__name__}: {error}"]
+    scene.outcome = result.outcome
+    scene.said.append(f"{result} {result.to_dict()} {result.patch}")
+    if result.outcome not in outcomes:
+        complaints.append(f"outcome {result.outcome} ({result.error})")
+    complaints += _of_events(result, scene.task.sayings, loses=loses)
+    complaints += _of_timings(result)
+    if result.outcome == "success" and not (result.check and result.check.passed):
+        complaints.append(f"the check did not pass: {result.check}")
+    complaints += _of_places(scene)
+    complaints += leaks.at_rest(scene)
+    complaints += _of_store(scene)
+    return complaints
+
+
+def _of_events(result: ccnb.RunResult, sayings: int, *, loses: bool) -> Iterator[str]:
+    offsets = [event.offset for event in result.events]
+    if offsets != sorted(set(offsets)):
+        yield "events are not each there once and in order"
+    said = [event.text for event in result.events if event.type == "assistant" and event.text]
+    texts = [text for text in said if text.isdigit()]
+    if set(said) - set(texts) - {"mine is [redacted]"}:
+        yield f"events that nobody made: {said}"
+    if loses:
+        if texts != sorted(set(texts), key=int):
+            yield f"events are not in order: {texts}"
+        return
+    if texts != [str(number) for number in range(len(texts))]:
+        yield f"events are missing: {texts}"
+    if result.outcome == "success" and len(texts) != sayings:
+        yield f"{len(texts)} of {sayings} events"
+
+
+def _of_timings(result: ccnb.RunResult) -> Iterator[str]:
+    phases = {name: getattr(result.timings, name) for name in PHASES}
+    if any(value < 0 for value in phases.values()):
+        yield f"a phase is negative: {phases}"
+    if abs(sum(phases.values()) - result.timings.wall_s) > 0.001:
+        yield f"the phases don't add up to {result.timings.wall_s}: {phases}"
+
+
+def _of_places(scene: Scene) -> Iterator[str]:
+    def left() -> list[object]:
+        return [*scene.places(), *scene.task.left()]
+
+    if not scene.wait_for(lambda: not left(), _REMOVAL_S):
+        yield f"left behind: {left()}"
+    if not scene.wait_for(lambda: not list(scene.processes()), _REMOVAL_S):
+        yield f"left running: {list(scene.processes())}"
+
+
+def _of_store(scene: Scene) -> Iterator[str]:
+    with contextlib.closing(sqlite3.connect(scene.home / "ccnb.sqlite3")) as db:
+        (whole,) = db.execute("PRAGMA integrity_check").fetchone()
+    if whole != "ok":
+        yield f"the store is damaged: {whole}"
