@@ -42,12 +42,12 @@ def main() -> int:
         ready = tasks(folder, wanted.mode, at_end)
         possible = _possible(ready, wanted)
         if not possible:
-            print(f"nothing to do: known are the faults {', '.join(f.name for f in all_faults())}")
+            print("nothing to do: no such fault can be done to what is ready here")
             return 2
         print(
             f"seed {wanted.seed}, modes {', '.join(dict.fromkeys(task.mode for task in ready))}", flush=True
         )
-        return _series(wanted, possible)
+        return _series(wanted, possible, ready)
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,11 +65,12 @@ def _arguments() -> argparse.Namespace:
     return wanted
 
 
-def _possible(ready: list[Task], wanted: argparse.Namespace) -> list[tuple[Fault, list[Task]]]:
-    """Return the faults to choose from, each as often as it weighs, with the tasks that can have it."""
+def _possible(ready: list[Task], wanted: argparse.Namespace) -> list[Fault]:
+    """Return the faults that can be done here and are wanted."""
     known = {fault.name for fault in all_faults()}
     without = {name.strip() for name in wanted.without.split(",") if name.strip()}
-    if unknown := without - known:
+    named = without | ({wanted.fault} if wanted.fault else set())
+    if unknown := named - known:
         sys.exit(f"no fault is called {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
     found = []
     for fault in all_faults():
@@ -77,10 +78,8 @@ def _possible(ready: list[Task], wanted: argparse.Namespace) -> list[tuple[Fault
             continue
         if fault.missing:
             print(f"without {fault.name}: {fault.missing}")
-            continue
-        fitting = [task for task in ready if _fits(task, fault)]
-        if fitting:
-            found += [(fault, fitting)] * fault.weight
+        elif any(_fits(task, fault) for task in ready):
+            found.append(fault)
     return found
 
 
@@ -89,7 +88,18 @@ def _fits(task: Task, fault: Fault) -> bool:
     return has_line and task.mode in fault.modes and fault.agent in (None, task.agent)
 
 
-def _series(wanted: argparse.Namespace, possible: list[tuple[Fault, list[Task]]]) -> int:
+def _drawn(rng: random.Random, possible: list[Fault], ready: list[Task]) -> tuple[Fault, Task]:
+    """Draw from all that there is until it can be done: so machines that can do much the same do the same."""
+    faults = all_faults()
+    while True:
+        (fault,) = rng.choices(faults, [fault.weight for fault in faults])
+        mode = rng.choice(MODES)
+        fitting = [task for task in ready if task.mode == mode and _fits(task, fault)]
+        if fault.name in [each.name for each in possible] and fitting:
+            return fault, rng.choice(fitting)
+
+
+def _series(wanted: argparse.Namespace, possible: list[Fault], ready: list[Task]) -> int:
     numbers: Iterable[int] = range(wanted.first, wanted.faults)
     if wanted.trial is not None:
         numbers = [wanted.trial]
@@ -97,7 +107,7 @@ def _series(wanted: argparse.Namespace, possible: list[tuple[Fault, list[Task]]]
     try:
         for number in numbers:
             begun = time.monotonic()
-            what, complaints = _trial(f"{wanted.seed}:{number}", possible)
+            what, complaints = _trial(f"{wanted.seed}:{number}", possible, ready)
             tried += 1
             if complaints:
                 lost.append(number)
@@ -124,11 +134,10 @@ def _command(wanted: argparse.Namespace, option: str, number: int) -> str:
     return shlex.join(words)
 
 
-def _trial(seed: str, possible: list[tuple[Fault, list[Task]]]) -> tuple[str, list[str]]:
+def _trial(seed: str, possible: list[Fault], ready: list[Task]) -> tuple[str, list[str]]:
     """Do one: return what was done, and what did not hold after it."""
     rng = random.Random(seed)  # noqa: S311 - to be done again, not to be secret
-    fault, fitting = rng.choice(possible)
-    task = rng.choice(fitting)
+    fault, task = _drawn(rng, possible, ready)
     delay_s = rng.uniform(0, task.lasts_s)
     await_number = int(AWAITS ** rng.random() ** 0.6)
     when = f"number {await_number}" if fault.at_await else f"after {delay_s:.2f} s"
