@@ -151,7 +151,7 @@ def _trial(seed: str, possible: list[Fault], ready: list[Task]) -> tuple[str, li
             return f"{what}: not begun", [] if may_be else [
                 f"the client did not start: {made.said[-1][-300:]}"
             ]
-        complaints = verdict(made, fault.outcomes, loses=fault.loses)
+        complaints = verdict(made, fault)
         return f"{what}: {made.outcome}", complaints
 
 

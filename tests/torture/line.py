@@ -90,6 +90,8 @@ class Line:
         with contextlib.suppress(OSError):
             while piece := await source.read(_PIECE):
                 await self._open.wait()
+                if target.is_closing():
+                    return
                 if counts and self._left is not None:
                     piece, self._left = piece[: self._left], self._left - len(piece)
                 target.write(piece)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import sqlite3
 from collections.abc import Iterator
 
 import ccnb
 from ccnb.results import PHASES
 from tests.torture import leaks
+from tests.torture.faults import Fault
 from tests.torture.scene import Scene
 
 _REMOVAL_S = 15
 
 
-def verdict(scene: Scene, outcomes: frozenset[str], *, loses: bool) -> list[str]:
-    """Return what does not hold.
-
-    Parameters
-    ----------
-    outcomes
-        How the run may have ended.
-    loses
-        What had no room on the disk is nowhere; what is there must still be in order, each once.
-    """
+def verdict(scene: Scene, fault: Fault) -> list[str]:
+    """Return what does not hold after a fault."""
     complaints = [*scene.complaints]
     try:
         result = ccnb.attach(scene.run_id).result()
@@ -31,9 +26,9 @@ def verdict(scene: Scene, outcomes: frozenset[str], *, loses: bool) -> list[str]
         return [*complaints, f"attach failed: {type(error).__name__}: {error}"]
     scene.outcome = result.outcome
     scene.said.append(f"{result} {result.to_dict()} {result.patch}")
-    if result.outcome not in outcomes:
+    if result.outcome not in fault.outcomes:
         complaints.append(f"outcome {result.outcome} ({result.error})")
-    complaints += _of_events(result, scene.task.sayings, loses=loses)
+    complaints += _of_events(result, fault, scene.task.sayings)
     complaints += _of_timings(result)
     if result.outcome == "success" and not (result.check and result.check.passed):
         complaints.append(f"the check did not pass: {result.check}")
@@ -43,15 +38,22 @@ def verdict(scene: Scene, outcomes: frozenset[str], *, loses: bool) -> list[str]
     return complaints
 
 
-def _of_events(result: ccnb.RunResult, sayings: int, *, loses: bool) -> Iterator[str]:
+def _of_events(result: ccnb.RunResult, fault: Fault, sayings: int) -> Iterator[str]:
+    """Hold the events against what the agent should have said, and against what it did write."""
     offsets = [event.offset for event in result.events]
     if offsets != sorted(set(offsets)):
         yield "events are not each there once and in order"
+    written = list(_written(result))
+    if offsets != written[: len(offsets)] or (result.outcome == "success" and len(offsets) < len(written)):
+        yield f"{len(offsets)} events of {len(written)} lines: {set(offsets) ^ set(written)}"
     said = [event.text for event in result.events if event.type == "assistant" and event.text]
+    if fault.needs_line:
+        # An agent whose answer broke off says so, asks again, and says it again.
+        said = [text for text, _ in itertools.groupby(said) if not text.startswith("API Error: ")]
     texts = [text for text in said if text.isdigit()]
     if set(said) - set(texts) - {"mine is [redacted]"}:
         yield f"events that nobody made: {said}"
-    if loses:
+    if fault.loses:
         if texts != sorted(set(texts), key=int):
             yield f"events are not in order: {texts}"
         return
@@ -59,6 +61,16 @@ def _of_events(result: ccnb.RunResult, sayings: int, *, loses: bool) -> Iterator
         yield f"events are missing: {texts}"
     if result.outcome == "success" and len(texts) != sayings:
         yield f"{len(texts)} of {sayings} events"
+
+
+def _written(result: ccnb.RunResult) -> Iterator[int]:
+    """Yield where each message begins in the output that the agent wrote."""
+    offset = 0
+    for line in (result.folder.inside / "out").read_bytes().splitlines(keepends=True):
+        with contextlib.suppress(ValueError):
+            if isinstance(json.loads(line), dict):
+                yield offset
+        offset += len(line)
 
 
 def _of_timings(result: ccnb.RunResult) -> Iterator[str]:
