@@ -238,7 +238,7 @@ def all_faults() -> Sequence[Fault]:
         Fault("kill first of two clients", _kill_first_of_two),
         Fault("full disk", _fill_disk, OF_A_HARMED_AGENT, loses=True, missing=not_root),
         Fault("set clock back", _set_clock_back, **clock),
-        Fault("clock behind, kill client", _kill_client, behind=True, **clock),
+        Fault("kill client with clock behind", _kill_client, behind=True, **clock),
         Fault("pause engine", _pause_engine, **engine),
         Fault("restart engine", _restart_engine, OF_A_HARMED_AGENT, **engine),
     ]
