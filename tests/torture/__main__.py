@@ -151,7 +151,10 @@ def _trial(seed: str, possible: list[Fault], ready: list[Task]) -> tuple[str, li
             return f"{what}: not begun", [] if may_be else [
                 f"the client did not start: {made.said[-1][-300:]}"
             ]
-        complaints = verdict(made, fault)
+        try:
+            complaints = verdict(made, fault)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was to be found out
+            complaints = [f"no verdict: {type(error).__name__}: {error}"]
         return f"{what}: {made.outcome}", complaints
 
 

@@ -65,8 +65,8 @@ def _of_events(result: ccnb.RunResult, fault: Fault, sayings: int) -> Iterator[s
 
 def _written(result: ccnb.RunResult) -> Iterator[int]:
     """Yield where each message begins in the output that the agent wrote."""
-    offset = 0
-    for line in (result.folder.inside / "out").read_bytes().splitlines(keepends=True):
+    output, offset = result.folder.inside / "out", 0
+    for line in output.read_bytes().splitlines(keepends=True) if output.exists() else ():
         with contextlib.suppress(ValueError):
             if isinstance(json.loads(line), dict):
                 yield offset
