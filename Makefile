@@ -12,7 +12,7 @@ help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
 	@echo "make test     all tests that this machine can run"
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
-	@echo "make torture  many runs under random faults; restarts the Docker engine, so use a machine of your own"
+	@echo "make torture  many runs under random faults; on a shared machine WITHOUT='restart engine,pause engine'"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
 	@echo "make sandbox  the tests of mode sandbox on your own Docker sandboxes, with a report to send"
@@ -37,7 +37,8 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 torture: $(VENV)/test.stamp
-	$(BIN)/python -m tests.torture --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM)) \
+		$(if $(WITHOUT),--without '$(WITHOUT)')
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

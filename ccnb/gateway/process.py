@@ -58,6 +58,14 @@ def ensure(home: Path, *, tcp_host: str | None = None) -> Address:
         The gateway does not start, or can't listen on that address.
     """
     home = home.absolute()
+    try:
+        return _ensured(home, tcp_host)
+    except GatewayError:
+        # One that was killed as it started, or as it was asked, is replaced the next time.
+        return _ensured(home, tcp_host)
+
+
+def _ensured(home: Path, tcp_host: str | None) -> Address:
     address = _serving(home, tcp_host)
     if address is not None:
         return address

@@ -147,16 +147,10 @@ class Execution:
             await self._serve()
 
     async def _serve(self) -> None:
-        serve = partial(models.serve, self._spec, self._run.run_id, self._store)
-        for is_last in (False, True):
-            try:
-                await asyncio.to_thread(serve)
-            except CcnbError as failure:
-                # One that was killed as it was asked is replaced when it is asked again.
-                if is_last:
-                    self._recorder.warn(f"the gateway doesn't serve: {failure}")
-            else:
-                return
+        try:
+            await asyncio.to_thread(models.serve, self._spec, self._run.run_id, self._store)
+        except CcnbError as failure:
+            self._recorder.warn(f"the gateway doesn't serve: {failure}")
 
     async def _follow_to_its_end(self, place: Place) -> RunResult:
         self._recorder.redactor = redactor = Redactor(self._placing.hidden.values())

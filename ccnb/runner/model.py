@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ccnb import credentials, network
 from ccnb import mode as modes
-from ccnb.errors import SpecError
+from ccnb.errors import GatewayError, SpecError
 from ccnb.gateway import cassette, registration, script
 from ccnb.gateway import process as gateway
 from ccnb.gateway.meeting import meeting
@@ -211,10 +211,18 @@ def serve(spec: RunSpec, run_id: str, store: Store) -> None:
     """
     if not needs_gateway(spec):
         return
-    gateway.ensure(store.home)
-    if needs_credential(spec) and not gateway.knows(store.home, run_id):
+    try:
+        _serve(spec, run_id, store.home)
+    except GatewayError:
+        # One that was killed as it was asked is replaced when it is asked again.
+        _serve(spec, run_id, store.home)
+
+
+def _serve(spec: RunSpec, run_id: str, home: Path) -> None:
+    gateway.ensure(home)
+    if needs_credential(spec) and not gateway.knows(home, run_id):
         found = credentials.find()
-        gateway.give(store.home, run_id, Pass(found.variable, found.value, Upstream.from_environment()))
+        gateway.give(home, run_id, Pass(found.variable, found.value, Upstream.from_environment()))
 
 
 def source_digest(spec: RunSpec) -> str | None:

@@ -147,6 +147,23 @@ class TestStarting:
         assert gateway_pid(home) == pid
         assert call(first, run.key).status_code == 200
 
+    def test_one_that_is_killed_as_it_starts_is_replaced(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The interpreter's own start-up file ends the first one before it has said anything."""
+        killed = tmp_path / "killed"
+        (tmp_path / "sitecustomize.py").write_text(
+            "import os, pathlib, signal, sys\n"
+            f"killed = pathlib.Path({str(killed)!r})\n"
+            "if 'ccnb.gateway' in sys.orig_argv and not killed.exists():\n"
+            "    killed.touch()\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+        run = enter(home)
+        assert call(ensure(home, tcp_host="127.0.0.1"), run.key).status_code == 200
+        assert killed.exists()
+
     def test_a_start_that_fails_says_why(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         enter(home)
         monkeypatch.setenv("CCNB_GATEWAY_IDLE_S", "soon")
