@@ -1,75 +1,26 @@
-"""The SQLite file: runs, their events, and the places they live in."""
+"""What the SQLite file says of runs, their events, and the places they live in."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from ccnb.errors import RunNotFoundError, StoreError
+from ccnb.errors import RunNotFoundError
 from ccnb.events import Event
 from ccnb.results import RunRecord
 from ccnb.spec import RunSpec
 from ccnb.store import calls as call_table
+from ccnb.store.connection import Database
 from ccnb.store.folders import RunFolder, home
-from ccnb.store.schema import migrate
+from ccnb.store.rows import Progress, RunRow
 
-_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph"}
 _BATCH = 500
-_PATIENCE_S = 30.0
-
-
-@dataclass
-class Progress:
-    """What a process that attaches to a run must know to go on where another one stopped."""
-
-    marks: dict[str, float] = field(default_factory=dict)
-    """Unix seconds at which each phase ended."""
-    conditions: dict[str, Any] = field(default_factory=dict)
-    attempted: bool = False
-    """A place may have been made, even if none is written down."""
-    baseline: str | None = None
-    """The workspace before the agent, as a tree of the run's private git folder."""
-    warnings: list[str] = field(default_factory=list)
-    stop_reason: str | None = None
-    """Why we asked the agent to end: `cancelled`, `wedged`, `refused`, `after_result`."""
-    archive: bool = False
-    """Files go in and out as archives, because the place can't see the caller's folders."""
-
-    def mark(self, name: str) -> None:
-        """Note when something happened; the first time counts."""
-        self.marks.setdefault(name, time.time())
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make it from JSON; keys that are not known are left."""
-        names = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in data.items() if k in names})
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run as the store knows it, finished or not."""
-
-    run_id: str
-    mode: str
-    state: str
-    outcome: str | None
-    created_at: datetime
-    ended_at: datetime | None
-    spec: RunSpec
-    progress: Progress
-    offset: int
-    digest: bytes
-    record: RunRecord | None
-    folder: RunFolder
 
 
 class Store:
@@ -83,8 +34,7 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.home = path or home()
-        self._file = self.home / "ccnb.sqlite3"
-        self._threads = threading.local()
+        self._database = Database(self.home / "ccnb.sqlite3")
 
     def folder(self, run_id: str) -> RunFolder:
         """Return where the run's files lie."""
@@ -92,7 +42,7 @@ class Store:
 
     def add_run(self, run_id: str, spec: RunSpec, progress: Progress) -> None:
         """Write down a run before anything of it is made."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "INSERT INTO runs (run_id, mode, state, created_at, spec, fingerprint, progress)"
                 " VALUES (?, ?, 'preparing', ?, ?, ?, ?)",
@@ -108,7 +58,7 @@ class Store:
 
     def set_state(self, run_id: str, state: str, progress: Progress) -> None:
         """Write down how far the run is."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE runs SET state = ?, progress = ? WHERE run_id = ?",
                 (state, json.dumps(asdict(progress)), run_id),
@@ -116,7 +66,7 @@ class Store:
 
     def append(self, run_id: str, events: Sequence[tuple[Event, str]], offset: int, digest: bytes) -> None:
         """Add events and the offset up to which the output is in, in one transaction."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             run = _number(db, run_id)
             db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -126,7 +76,7 @@ class Store:
 
     def finish(self, record: RunRecord, progress: Progress, calls: Sequence[Mapping[str, Any]] = ()) -> None:
         """Write down the finished run with its model calls."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             call_table.put(db, _number(db, record.run_id), calls)
             db.execute(
                 "UPDATE runs SET state = 'done', outcome = ?, ended_at = ?, record = ?, progress = ?"
@@ -142,7 +92,7 @@ class Store:
 
     def update_record(self, record: RunRecord) -> None:
         """Write a finished run's record anew."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE runs SET record = ? WHERE run_id = ?",
                 (json.dumps(record.to_dict()), record.run_id),
@@ -190,26 +140,26 @@ class Store:
     ) -> list[tuple[Any, ...]]:
         """Return some columns of the runs that `runs` would give; nothing is made of their JSON."""
         where, values = _chosen(limit, before, finished, **equal)
-        return self._read(f"SELECT {columns} FROM runs {where}", values)  # noqa: S608 - no outside text
+        return self._database.read(f"SELECT {columns} FROM runs {where}", values)  # noqa: S608 - no outside text
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query that only reads."""
-        return self._read(sql, values)
+        return self._database.read(sql, values)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Do one statement that writes."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(sql, values)
 
     def remove(self, run_id: str) -> None:
         """Remove a run, its events and its folder."""
         self.folder(run_id).remove()
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
     def add_place(self, run_id: str, mode: str, place: Mapping[str, Any]) -> None:
         """Write down a place as soon as it is there; what the run had before is replaced."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             run = _number(db, run_id)
             db.execute("DELETE FROM places WHERE run = ?", (run,))
             db.execute(
@@ -219,7 +169,7 @@ class Store:
 
     def place(self, run_id: str) -> dict[str, Any] | None:
         """Return the run's place, unless it has none or it was removed."""
-        rows = self._read(
+        rows = self._database.read(
             "SELECT place FROM places JOIN runs USING (run) WHERE run_id = ? AND removed_at IS NULL",
             (run_id,),
         )
@@ -228,11 +178,11 @@ class Store:
     def places_left(self) -> list[tuple[RunRow, dict[str, Any]]]:
         """Return the places that were not removed, as far as is written down, with their runs."""
         query = "SELECT run_id, place FROM places JOIN runs USING (run) WHERE removed_at IS NULL"
-        return [(self.run(run_id), json.loads(place)) for run_id, place in self._read(query, ())]
+        return [(self.run(run_id), json.loads(place)) for run_id, place in self._database.read(query, ())]
 
     def set_place_removed(self, run_id: str) -> None:
         """Write down that the run's place is gone."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE places SET removed_at = ? WHERE run = (SELECT run FROM runs WHERE run_id = ?)",
                 (time.time(), run_id),
@@ -241,7 +191,7 @@ class Store:
     def count_events(self, run_id: str) -> int:
         """Return how many events the run has so far."""
         query = "SELECT count(*) FROM events WHERE run = (SELECT run FROM runs WHERE run_id = ?)"
-        return int(self._read(query, (run_id,))[0][0])
+        return int(self._database.read(query, (run_id,))[0][0])
 
     def events(self, run_id: str, *, after: int = -1, limit: int = -1, skip: int = 0) -> Iterator[Event]:
         """Yield events in order: those whose offset is above `after`; never all of them in memory."""
@@ -252,7 +202,7 @@ class Store:
         )
         while limit:
             size = _BATCH if limit < 0 else min(limit, _BATCH)
-            rows = self._read(query, (run_id, after, size, skip))
+            rows = self._database.read(query, (run_id, after, size, skip))
             for offset, arrived_at, kind, subtype, raw in rows:
                 at = datetime.fromtimestamp(arrived_at, UTC)
                 yield Event(kind, subtype, at, offset, json.loads(raw))
@@ -262,26 +212,16 @@ class Store:
 
     def calls(self, run_id: str) -> list[dict[str, Any]]:
         """Return a finished run's model calls."""
-        return [call_table.call(row) for row in self._read(call_table.QUERY, (run_id,))]
+        return [call_table.call(row) for row in self._database.read(call_table.QUERY, (run_id,))]
 
     def close(self) -> None:
         """Close this thread's connection."""
-        if connection := getattr(self._threads, "connection", None):
-            connection.close()
-            del self._threads.connection
+        self._database.close()
 
     def _rows(self, where: str, values: Sequence[Any]) -> list[RunRow]:
         columns = "run_id, mode, state, outcome, created_at, ended_at, spec, progress, offset, digest, record"
         query = f"SELECT {columns} FROM runs {where}"  # noqa: S608 - both are written in this module
-        return [self._row(*row) for row in self._read(query, values)]
-
-    def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"the store {self._file} can't be read ({error}); mend it, or name another in CCNB_HOME"
-            ) from error
+        return [self._row(*row) for row in self._database.read(query, values)]
 
     def _row(self, run_id: str, mode: str, state: str, outcome: str | None, *rest: Any) -> RunRow:
         created_at, ended_at, spec, progress, offset, digest, record = rest
@@ -299,58 +239,6 @@ class Store:
             record=RunRecord.from_dict(json.loads(record)) if record else None,
             folder=self.folder(run_id),
         )
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            connection = self._threads.connection = self._connect()
-        return connection
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            self._file.touch(mode=0o600)
-            db = sqlite3.connect(self._file, timeout=_PATIENCE_S, isolation_level=None)
-            # Shared memory, which WAL needs, does not work across machines.
-            wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
-            _set_journal(db, "WAL" if wal else "DELETE")
-            db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
-            db.execute("PRAGMA foreign_keys = ON")
-            migrate(db)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"the store {self._file} can't be opened ({error}); mend it, or name another in CCNB_HOME"
-            ) from error
-        return db
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._db
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
-            ) from error
-
-
-def _set_journal(db: sqlite3.Connection, mode: str) -> None:
-    """Set the journal's mode; SQLite doesn't wait by itself for another process that does so too."""
-    until = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            db.execute(f"PRAGMA journal_mode = {mode}")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-        time.sleep(0.005)
 
 
 def _chosen(limit: int, before: float | None, finished: bool | None, **equal: Any) -> tuple[str, list[Any]]:
@@ -396,18 +284,3 @@ def _columns(run: int, event: Event, kept: str) -> tuple[Any, ...]:
 def _storable(text: str | None) -> str | None:
     """Return a text that SQLite takes: bytes that are no UTF-8 are in the message itself only."""
     return text.encode(errors="replace").decode() if text else text
-
-
-def _file_system(path: Path) -> str:
-    """Return the type of the file system that holds a path; empty where the kernel doesn't say."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
-    except OSError:
-        return ""
-    best = ("", "")
-    for line in mounts:
-        _, point, kind, *_ = line.split()
-        point = point.replace("\\040", " ")
-        if path.is_relative_to(point) and len(point) >= len(best[0]):
-            best = (point, kind)
-    return best[1]

@@ -87,4 +87,4 @@ class TestTheTable:
         self.finish(store, calls.read(folder(line())))
         store.remove("r1")
         assert store.calls("r1") == []
-        assert store._db.execute("SELECT count(*) FROM calls").fetchone()[0] == 0
+        assert store.query("SELECT count(*) FROM calls") == [(0,)]

@@ -70,6 +70,6 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(database, tmp_pa
 def test_events_of_no_run_cannot_be_there(tmp_path):
     store = Store(tmp_path)
     store.add_run("r1", RunSpec(prompt="x"), Progress())
-    with pytest.raises(sqlite3.IntegrityError):
-        store._db.execute("INSERT INTO events VALUES (99, 0, 0, 0, 'x', '', '', '', '', '', 0, '')")
+    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+        store.write("INSERT INTO events VALUES (99, 0, 0, 0, 'x', '', '', '', '', '', 0, '')")
     store.close()
