@@ -151,7 +151,7 @@ def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  
     tape = tmp_path / "tape.jsonl"
     process = client({"mode": "local", "api": f"record:{tape}"}, CLIENT)
     run_id = process.stdout.readline().strip()
-    wait_for(lambda: len(server.asked) == 2, 30)
+    wait_for(lambda: len(server.asked) == 2)
     kill(process)
     kill_gateway(home)
     result = ccnb.attach(run_id).result()

@@ -93,7 +93,7 @@ class TestStarting:
         )
         command = [sys.executable, "-c", code, str(home)]
         clients = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-        sockets = {client.communicate(timeout=30)[0] for client in clients}
+        sockets = {client.communicate(timeout=120)[0] for client in clients}
         assert len(sockets) == 1
         assert "another gateway" not in (home / "gateway.log").read_text()
         assert gateways(home) == [gateway_pid(home)]

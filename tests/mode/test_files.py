@@ -34,7 +34,7 @@ def read(folder, offset, until):
                 return got
         raise AssertionError
 
-    return asyncio.run(asyncio.wait_for(work(), 20))
+    return asyncio.run(asyncio.wait_for(work(), 60))
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5])
@@ -70,7 +70,7 @@ def test_what_is_added_later_comes_once_and_nothing_new_is_an_empty_chunk(folder
                 return got
         return got
 
-    got = asyncio.run(asyncio.wait_for(work(), 20))
+    got = asyncio.run(asyncio.wait_for(work(), 60))
     assert b"".join(got) == b"onetwo"
     assert got[0] == b""  # it was not there yet
     assert got.count(b"") > 80
@@ -89,7 +89,7 @@ def test_what_is_no_file_gives_nothing_and_holds_nobody_up(folder, kind):
         follower = _files.follow(folder, "out", 0)
         return [await anext(follower) for _ in range(3)]
 
-    assert asyncio.run(asyncio.wait_for(work(), 5)) == [b"", b"", b""]
+    assert asyncio.run(asyncio.wait_for(work(), 60)) == [b"", b"", b""]
 
 
 def test_the_file_is_closed_when_nobody_follows_any_more(folder):

@@ -148,7 +148,7 @@ def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, ow
     handle = ccnb.start(
         "Do it", **options(commands, env={"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")})
     )
-    wait_for(lambda: len(handle.events) == 1, 30)
+    wait_for(lambda: len(handle.events) == 1)
     machines = double.call("GET", "/v1/apps/own/machines").text
     assert "hush-4711-hush" not in machines
     assert "sk-ant" not in machines
@@ -162,7 +162,7 @@ def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, ow
 def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home, places, own_double):
     double = own_double()
     handle = ccnb.start("Do it", **options("init; sleep 2; result", auth="env"))
-    wait_for(lambda: len(handle.events) == 1, 30)
+    wait_for(lambda: len(handle.events) == 1)
     assert "sk-ant" in double.call("GET", "/v1/apps/own/machines").text
     assert double.report()["secrets"]["own"] == []
     assert handle.result().outcome == "success"
@@ -253,7 +253,7 @@ def test_a_client_killed_late_costs_nothing_either(home, places, own_double):
 def test_without_anybody_watching_it_is_looked_at_seldom(home, places, own_double):
     double = own_double()
     handle = ccnb.start("Do it", **options("init; sleep 30; result"))
-    wait_for(lambda: handle.state == "running", 30)
+    wait_for(lambda: handle.state == "running")
     time.sleep(6)
     before = double.report()["counts"]["POST machine exec 200"]
     time.sleep(5)
@@ -266,7 +266,7 @@ def test_a_platform_that_is_away_for_a_while_costs_nothing(home, places, own_dou
     handle = ccnb.start(
         "Do it", **options("init; for i in 1 2 3; do say $i; sleep 1; done; echo x >made; result")
     )
-    wait_for(lambda: len(handle.events) >= 1, 30)
+    wait_for(lambda: len(handle.events) >= 1)
     os.kill(double.pid, signal.SIGSTOP)
     time.sleep(8)
     os.kill(double.pid, signal.SIGCONT)
@@ -286,7 +286,7 @@ def test_a_place_that_runs_out_of_memory_says_so(home, places, own_double):
 def test_a_machine_that_is_removed_behind_us_is_lost_and_said(home, places, own_double):
     double = own_double()
     handle = ccnb.start("Do it", **options("init; sleep 100"))
-    wait_for(lambda: len(handle.events) == 1, 30)
+    wait_for(lambda: len(handle.events) == 1)
     (place,) = places("fly")
     double.call("DELETE", f"/v1/apps/own/machines/{place.id}?force=true")
     result = handle.result()

@@ -85,7 +85,7 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
     git(mine, "push", "-q", str(bare), "main")
     machines = fly_platform.call("GET", "/v1/apps/ccnb-test/machines").text
     branch = f"ccnb/{run_id}"
-    wait_for(lambda: branch in git(bare, "branch", "--list", branch), 40)
+    wait_for(lambda: branch in git(bare, "branch", "--list", branch))
     assert (
         git(bare, "log", "--format=%P %an %s", branch).splitlines()[0]
         == f"{base} ccnb Results of run {run_id}"

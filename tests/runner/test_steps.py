@@ -86,7 +86,7 @@ def supervise(inside, *agent, lifetime_s=60):
     workspace.mkdir()
     options = [str(inside), str(workspace), "30", "0", str(lifetime_s)]
     command = ["sh", str(inside / "supervisor.sh"), *options, *agent]
-    return subprocess.run(command, check=False, timeout=30, start_new_session=True).returncode
+    return subprocess.run(command, check=False, timeout=120, start_new_session=True).returncode
 
 
 def test_after_its_lifetime_a_supervisor_ends_though_somebody_stopped_it(inside):
