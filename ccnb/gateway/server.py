@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import time
@@ -48,6 +49,9 @@ def serve(home: Path, idle_s: float, ready_fd: int | None) -> None:
             _tell_ready(ready_fd)
     finally:
         os.close(fd)
+        if not home.exists():
+            # The store is gone, and with it whoever could look for us here.
+            shutil.rmtree(files.folder, ignore_errors=True)
 
 
 def _take_over(files: Rendezvous, fd: int) -> bool:

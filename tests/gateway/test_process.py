@@ -288,6 +288,12 @@ class TestIdling:
         assert not address.socket.exists()
         assert not (home / "gateway.state").exists()
 
+    def test_it_goes_with_its_store_and_leaves_nothing(self, home: Path) -> None:
+        enter(home)
+        folder = ensure(home).socket.parent.parent
+        shutil.rmtree(home)
+        wait_for(lambda: not folder.exists())
+
     def test_an_expired_run_does_not_keep_it(self, home: Path) -> None:
         enter(home, seconds=1)
         ensure(home)
