@@ -126,6 +126,43 @@ class TestEventView:
             "status": "allowed"
         }
 
+    def test_of_what_says_nothing_is_empty(self):
+        for raw in ({"type": "result"}, {"type": "unparsed"}, {"type": "user"}, {"type": "assistant"}):
+            seen = event(raw)
+            assert (seen.text, seen.thinking, seen.tool_uses, seen.tool_results) == ("", "", [], [])
+            assert seen.usage is None
+            assert (seen.message_id, seen.model, seen.session_id, seen.denied_tool) == (None,) * 4
+            assert (seen.delta, seen.rate_limit) == ({}, {})
+
+    def test_of_several_texts_and_thoughts_is_one_text_each(self):
+        blocks = [{"type": kind, kind: word} for kind in ("text", "thinking") for word in ("a", "b")]
+        seen = event({"type": "assistant", "message": {"content": blocks}})
+        assert (seen.text, seen.thinking) == ("ab", "ab")
+
+    def test_of_a_prompt_that_is_a_string_is_no_thinking_and_no_tool(self):
+        seen = event({"type": "user", "message": {"content": "Do it."}})
+        assert (seen.thinking, seen.tool_uses, seen.tool_results) == ("", [], [])
+
+    def test_of_a_retry_that_gives_no_reason(self):
+        raw = {"type": "system", "subtype": "api_retry", "retry_delay_ms": "soon", "error_status": "x"}
+        assert event(raw).retry == ApiRetry(0, 0, 0.0, None, "")
+
+    @pytest.mark.parametrize("odd", [float("nan"), float("inf"), "7", None, [7]])
+    def test_of_a_number_that_is_none_is_nought(self, odd):
+        raw = {"attempt": odd, "max_retries": odd, "retry_delay_ms": odd, "usage": {"input_tokens": odd}}
+        assert event({"type": "system", "subtype": "api_retry", **raw}).retry == ApiRetry(0, 0, 0.0, None, "")
+        assert event({"type": "result", **raw}).usage == Usage()
+
+    def test_of_words_that_stand_in_other_kinds_of_message_is_nothing(self):
+        raw = {"type": "newer", "subtype": "newer", "tool_name": "Bash", "event": {"x": 1}, "attempt": 3}
+        seen = event(raw)
+        assert (seen.denied_tool, seen.delta, seen.retry) == (None, {}, None)
+
+    def test_of_fields_of_another_type_is_nothing(self):
+        message = {"content": {"type": "text"}, "usage": 5}
+        seen = event({"type": "assistant", "session_id": 7, "message": message})
+        assert (seen.session_id, seen.text, seen.usage) == (None, "", None)
+
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
