@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -45,13 +46,24 @@ class TestEventTime:
         ],
     )
     def test_is_the_agents_own_where_it_gives_one_else_the_arrival(self, stamp, at):
-        time = event({"type": "user", "timestamp": stamp}).at
-        assert time == at
-        assert time.utcoffset() == timedelta(0)
+        seen = event({"type": "user", "timestamp": stamp}).at
+        assert seen == at
+        assert seen.utcoffset() == timedelta(0)
 
     @given(st.datetimes(timezones=st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))))
     def test_is_always_utc(self, stamp):
         assert event({"type": "user", "timestamp": stamp.isoformat()}).at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("stamp", ["2026-05-06T07:08:09", "2026-05-06T09:08:09+02:00"])
+    def test_does_not_depend_on_where_the_machine_is(self, stamp, monkeypatch):
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            seen = event({"type": "user", "timestamp": stamp}).at
+            assert (seen, seen.utcoffset()) == (datetime(2026, 5, 6, 7, 8, 9, 0, UTC), timedelta(0))
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
 
 class TestEventView:
