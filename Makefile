@@ -6,11 +6,13 @@ JOBS ?= 3
 FAULTS ?= 150
 BIN = $(VENV)/bin
 
-.PHONY: help demo test torture lint bench engines sandbox clean
+.PHONY: help demo test coverage mutants torture lint bench engines sandbox clean
 
 help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
 	@echo "make test     all tests that this machine can run"
+	@echo "make coverage the same tests, with the share of lines that they run"
+	@echo "make mutants  see whether the tests of values, streams, secrets and statistics notice a change"
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
 	@echo "make torture  many runs under random faults; on a shared machine WITHOUT='restart engine,pause engine'"
 	@echo "make lint     ruff and mypy"
@@ -35,6 +37,15 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+coverage: $(VENV)/test.stamp
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/python -m tools.coverage
+
+mutants: $(VENV)/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
+	$(BIN)/python -m tools.mutants $(MODULES)
 
 torture: $(VENV)/test.stamp
 	$(BIN)/python -m tests.torture --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM)) \

@@ -160,7 +160,7 @@ class Event:
     def _blocks(self, kind: str) -> list[Mapping[str, Any]]:
         content = self._message.get("content")
         if isinstance(content, str):
-            return [{"type": "text", "text": content}] if kind == "text" else []
+            return [{"text": content}] if kind == "text" else []
         blocks = content if isinstance(content, list) else []
         return [b for b in blocks if isinstance(b, Mapping) and b.get("type") == kind]
 

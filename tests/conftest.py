@@ -67,16 +67,21 @@ def pytest_addoption(parser):
     parser.addoption("--live", action="store_true", help="also run tests that need an account")
 
 
+def require(name: str) -> None:
+    """Leave the test out where a thing isn't there, or let it fail where that must be there."""
+    why = missing(name)
+    if why and name in REQUIRED:
+        pytest.fail(f"{name} is required here: {why}", pytrace=False)
+    if why:
+        pytest.skip(why)
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("live") and not item.config.getoption("--live"):
         pytest.skip("needs an account; run with --live")
     for mark in item.iter_markers("needs"):
         for name in mark.args:
-            why = missing(name)
-            if why and name in REQUIRED:
-                pytest.fail(f"{name} is required here: {why}", pytrace=False)
-            if why:
-                pytest.skip(why)
+            require(name)
 
 
 def hide_credentials(monkeypatch, folder):

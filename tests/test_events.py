@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -45,13 +46,24 @@ class TestEventTime:
         ],
     )
     def test_is_the_agents_own_where_it_gives_one_else_the_arrival(self, stamp, at):
-        time = event({"type": "user", "timestamp": stamp}).at
-        assert time == at
-        assert time.utcoffset() == timedelta(0)
+        seen = event({"type": "user", "timestamp": stamp}).at
+        assert seen == at
+        assert seen.utcoffset() == timedelta(0)
 
     @given(st.datetimes(timezones=st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))))
     def test_is_always_utc(self, stamp):
         assert event({"type": "user", "timestamp": stamp.isoformat()}).at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("stamp", ["2026-05-06T07:08:09", "2026-05-06T09:08:09+02:00"])
+    def test_does_not_depend_on_where_the_machine_is(self, stamp, monkeypatch):
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            seen = event({"type": "user", "timestamp": stamp}).at
+            assert (seen, seen.utcoffset()) == (datetime(2026, 5, 6, 7, 8, 9, 0, UTC), timedelta(0))
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
 
 class TestEventView:
@@ -125,6 +137,43 @@ class TestEventView:
         assert event({"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}}).rate_limit == {
             "status": "allowed"
         }
+
+    def test_of_what_says_nothing_is_empty(self):
+        for raw in ({"type": "result"}, {"type": "unparsed"}, {"type": "user"}, {"type": "assistant"}):
+            seen = event(raw)
+            assert (seen.text, seen.thinking, seen.tool_uses, seen.tool_results) == ("", "", [], [])
+            assert seen.usage is None
+            assert (seen.message_id, seen.model, seen.session_id, seen.denied_tool) == (None,) * 4
+            assert (seen.delta, seen.rate_limit) == ({}, {})
+
+    def test_of_several_texts_and_thoughts_is_one_text_each(self):
+        blocks = [{"type": kind, kind: word} for kind in ("text", "thinking") for word in ("a", "b")]
+        seen = event({"type": "assistant", "message": {"content": blocks}})
+        assert (seen.text, seen.thinking) == ("ab", "ab")
+
+    def test_of_a_prompt_that_is_a_string_is_no_thinking_and_no_tool(self):
+        seen = event({"type": "user", "message": {"content": "Do it."}})
+        assert (seen.thinking, seen.tool_uses, seen.tool_results) == ("", [], [])
+
+    def test_of_a_retry_that_gives_no_reason(self):
+        raw = {"type": "system", "subtype": "api_retry", "retry_delay_ms": "soon", "error_status": "x"}
+        assert event(raw).retry == ApiRetry(0, 0, 0.0, None, "")
+
+    @pytest.mark.parametrize("odd", [float("nan"), float("inf"), "7", None, [7]])
+    def test_of_a_number_that_is_none_is_nought(self, odd):
+        raw = {"attempt": odd, "max_retries": odd, "retry_delay_ms": odd, "usage": {"input_tokens": odd}}
+        assert event({"type": "system", "subtype": "api_retry", **raw}).retry == ApiRetry(0, 0, 0.0, None, "")
+        assert event({"type": "result", **raw}).usage == Usage()
+
+    def test_of_words_that_stand_in_other_kinds_of_message_is_nothing(self):
+        raw = {"type": "newer", "subtype": "newer", "tool_name": "Bash", "event": {"x": 1}, "attempt": 3}
+        seen = event(raw)
+        assert (seen.denied_tool, seen.delta, seen.retry) == (None, {}, None)
+
+    def test_of_fields_of_another_type_is_nothing(self):
+        message = {"content": {"type": "text"}, "usage": 5}
+        seen = event({"type": "assistant", "session_id": 7, "message": message})
+        assert (seen.session_id, seen.text, seen.usage) == (None, "", None)
 
 
 json_values = st.recursive(

@@ -227,3 +227,76 @@ def test_no_text_makes_the_search_slow(evil):
     begun = time.process_time()
     assert redactor.text(evil) == evil
     assert time.process_time() - begun < 5  # a search that goes back and forth takes a minute at least
+
+
+def test_a_secret_has_six_characters_or_more():
+    assert Secret("abcdef").reveal() == "abcdef"
+    with pytest.raises(
+        SpecError, match=r"^a secret of 5 characters can't be kept out of outputs; use 6 or more$"
+    ):
+        Secret("abcde")
+    with pytest.raises(
+        SpecError, match=r"^a secret and the mask '\[redacted\]' can't hold each other; choose"
+    ):
+        Secret("redacted")
+
+
+def test_a_secret_looks_the_same_whatever_it_is():
+    for secret in (Secret("one-secret"), Secret.withheld()):
+        assert (repr(secret), str(secret)) == ("Secret('[redacted]')", "[redacted]")
+    assert not Secret("one-secret").is_withheld
+    assert Secret.withheld() == Secret.withheld()
+    with pytest.raises(
+        SpecError, match=r"^a secret's value is never written down, so it is gone here; give it"
+    ):
+        Secret.withheld().reveal()
+
+
+@pytest.mark.parametrize(
+    "start", ["sk-ant-", "sk-ant-api03-", "sk-ant-oat01-", "sk-ant-ab12-", "sk-ant-abcdefgh12-"]
+)
+def test_a_token_has_sixteen_signs_or_more_behind_its_kind(start):
+    redactor = Redactor()
+    for signs in ("aB3_-aB3_-aB3_-a", "Z" * 200):
+        assert redactor.text(f"({start}{signs})") == f"({MASK})"
+    assert redactor.text(f"sk-ant-{'a' * 15}.") == f"sk-ant-{'a' * 15}."
+
+
+@pytest.mark.parametrize(
+    "sign", ["\n", "\t", "\r", "\b", "\f", '"', "\\", "/", " ", "é", "😀", "\x00", "\ud800"]
+)
+def test_each_sign_is_found_in_each_of_its_spellings(sign):
+    secret = f"key{sign}{sign}-{sign}end"
+    redactor = Redactor([secret])
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    escape = "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+    octets = "".join(f"%{octet:02X}" for octet in sign.encode("utf-8", "surrogatepass"))
+    for spelled in (sign, json.dumps(sign)[1:-1], escape, octets, octets.lower()):
+        assert redactor.text(f"<{secret.replace(sign, spelled)}>") == f"<{MASK}>"
+
+
+def test_an_escaped_slash_and_a_plus_for_a_blank_are_spellings_too():
+    assert Redactor(["path/of/it"]).text("<path\\/of\\/it>") == f"<{MASK}>"
+    assert Redactor(["words of it"]).text("<words+of+it>") == f"<{MASK}>"
+    assert Redactor(["words_of_it"]).text("<words+of+it>") == "<words+of+it>"
+
+
+def test_a_pattern_in_a_secret_is_no_pattern():
+    assert Redactor(["a.c*e+g?"]).text("abccceggg a.c*e+g?") == f"abccceggg {MASK}"
+
+
+def test_a_part_of_a_secret_stays():
+    assert Redactor(["one-long-secret"]).text("one-long") == "one-long"
+
+
+def test_nothing_and_parts_of_the_mask_are_no_secrets_to_look_for():
+    assert Redactor(["", "acted", "[redacted]"]).text("it acted so") == "it acted so"
+
+
+def test_numbers_are_looked_at_as_json_writes_them():
+    redactor = Redactor(["0.1234567", "47114711", "true-and-false"])
+    given_ = {"a": 0.1234567, "b": 47114711, "c": [True, False, None, 1.5, 7], "47114711": "47114711!"}
+    kept = redactor.value(given_)
+    assert kept == {"a": MASK, "b": MASK, "c": [True, False, None, 1.5, 7], MASK: f"{MASK}!"}
+    assert kept["c"][0] is True
+    assert isinstance(kept["c"][4], int)

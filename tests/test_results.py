@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from ccnb.events import Usage
 from ccnb.results import (
     OUTCOMES,
     PHASES,
+    STATES,
     CheckResult,
     Connection,
     ErrorInfo,
@@ -131,3 +133,80 @@ def test_a_check_passes_by_its_exit_code(code, passed):
 def test_an_error_ends_with_the_next_action():
     assert str(ErrorInfo("timeout", "too late", "raise timeout_s")) == "too late; raise timeout_s"
     assert str(ErrorInfo("odd", "too late")) == "too late"
+
+
+def test_the_words_for_how_a_run_ends_and_where_it_stands_are_a_promise():
+    assert OUTCOMES == (
+        "success",
+        "agent_error",
+        "max_turns",
+        "budget",
+        "timeout",
+        "cancelled",
+        "wedged",
+        "lost",
+        "infrastructure",
+    )
+    assert STATES == ("preparing", "starting", "running", "checking", "collecting", "done")
+
+
+def test_a_record_of_little_has_nothing_else_in_it():
+    record = RunRecord(run_id="r", mode="m", spec=RunSpec(prompt="x"), outcome="success", started_at=NOW)
+    said = record.to_dict()
+    assert said.pop("spec") == RunSpec(prompt="x").to_dict()
+    assert said == {
+        "version": 1,
+        "run_id": "r",
+        "mode": "m",
+        "outcome": "success",
+        "started_at": "2026-01-02T03:04:05.000678+00:00",
+        "text": "",
+        "usage": dict.fromkeys(
+            ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), 0
+        ),
+        "timings": dict.fromkeys(PHASES, 0.0) | {"cleanup_s": None, "model_s": 0.0, "tools_s": 0.0},
+        "files": [],
+        "check": None,
+        "exit_code": None,
+        "error": None,
+        "session_id": None,
+        "num_turns": 0,
+        "total_cost_usd": 0.0,
+        "network_use": None,
+        "denials": [],
+        "warnings": [],
+        "conditions": {},
+    }
+    assert RunRecord.from_dict(record.to_dict()) == record
+
+
+def test_the_parts_of_a_record_say_nothing_that_was_not_given():
+    assert FileChange("a", "made") == FileChange("a", "made", size_bytes=0, runs_by_itself=False)
+    assert NetworkUse() == NetworkUse.of([]) == NetworkUse.from_dict({}) == NetworkUse(0, 0, ())
+    assert ErrorInfo("k", "m") == ErrorInfo("k", "m", next_action="", api_status=None)
+
+
+def test_a_connection_comes_back_from_json_open_or_closed():
+    still_open = Connection(NOW, "a.org", 443, allowed=True, reason="open")
+    assert (still_open.bytes_up, still_open.bytes_down, still_open.duration_s) == (None, None, None)
+    closed = Connection(NOW, "a.org", 443, True, "open", 10, 20, 1.5)
+    for connection in (still_open, closed):
+        said = json.loads(json.dumps(dataclasses.asdict(connection) | {"at": NOW.isoformat()}))
+        assert Connection.from_dict(said | {"colour": "green"}) == connection
+
+
+def test_what_is_written_down_does_not_change_with_what_it_was_made_of():
+    record = RunRecord(
+        run_id="r",
+        mode="m",
+        spec=RunSpec(prompt="x"),
+        outcome="success",
+        started_at=NOW,
+        denials=("Bash",),
+        warnings=("slow",),
+        conditions={"model": "x"},
+    )
+    said = record.to_dict()
+    assert (said["denials"], said["warnings"]) == (["Bash"], ["slow"])
+    said["conditions"]["model"] = "y"
+    assert record.conditions == {"model": "x"}

@@ -177,6 +177,7 @@ def test_bytes_that_are_no_utf8_survive_inside_a_message(data):
     event, kept = parse(line, offset=0, arrived_at=NOW, redactor=Redactor())
     assert event.type == "user"
     assert json.loads(kept)["text"].encode(errors="surrogateescape") == data
+    kept.encode()  # any store takes it
 
 
 @pytest.mark.parametrize("line", [b"", b"   ", b"\r", b"\t "])
@@ -345,3 +346,93 @@ def test_the_first_event_is_timed_by_the_agents_clock():
     tally.add(message("m", when=3))
     assert tally.first_at == NOW + timedelta(seconds=3)
     assert tally.last_at == NOW
+
+
+def test_of_no_event_nothing_is_known():
+    tally = Tally()
+    assert (tally.count, tally.usage, tally.text, tally.denials, tally.tools_s) == (0, Usage(), "", [], 0.0)
+    for nothing in (
+        tally.session_id,
+        tally.model,
+        tally.agent_version,
+        tally.first_at,
+        tally.last_at,
+        tally.result,
+        tally.api_error,
+        tally.retry_status,
+    ):
+        assert nothing is None
+
+
+def test_a_splitter_goes_on_after_its_stream_was_thought_over():
+    splitter = LineSplitter()
+    assert list(splitter.feed(b"ab")) == []
+    assert list(splitter.flush()) == [(0, b"ab")]
+    assert list(splitter.flush()) == []
+    assert list(splitter.feed(b"c\n")) == [(2, b"c")]
+
+
+def test_the_earliest_time_is_the_first_whatever_comes_first():
+    tally = Tally()
+    for when in (5, 3, 8):
+        tally.add(message("m", when=when))
+    assert tally.first_at == NOW + timedelta(seconds=3)
+
+
+def test_the_last_text_of_the_agent_itself_stands_also_when_the_result_has_none():
+    tally = Tally()
+    tally.add(message("m", {"type": "text", "text": "First."}))
+    tally.add(message("n", {"type": "text", "text": "Last."}))
+    tally.add(message("o"))
+    sub_agent = {"message": {"content": "Aside."}, "parent_tool_use_id": "t"}
+    tally.add(Event("assistant", None, NOW, 0, sub_agent))
+    tally.add(Event("result", "success", NOW, 0, {}))
+    assert tally.text == "Last."
+    tally.add(Event("result", "success", NOW, 0, {"result": "Done."}))
+    assert tally.text == "Done."
+
+
+def test_words_of_another_type_are_no_version_and_no_error():
+    tally = Tally()
+    tally.add(Event("system", "init", NOW, 0, {"claude_code_version": "2.1", "model": "m"}))
+    tally.add(Event("system", "init", NOW, 0, {"claude_code_version": 3}))
+    tally.add(Event("assistant", None, NOW, 0, {"error": {"type": "x"}}))
+    assert (tally.agent_version, tally.model, tally.api_error) == ("2.1", "m", None)
+
+
+def test_tokens_of_a_message_without_an_id_are_not_counted():
+    tally = Tally()
+    for _ in range(2):
+        tally.add(message(None, output_tokens=5))
+    assert tally.usage == Usage()
+
+
+def test_of_many_messages_the_latest_are_remembered():
+    tally = Tally()
+    for number in range(5000):
+        tally.add(message(f"msg_{number}", output_tokens=1))
+    tally.add(message("msg_4999", output_tokens=3))
+    tally.add(message("msg_4900", output_tokens=3))
+    assert tally.usage.output_tokens == 5004
+
+
+def test_a_tool_that_takes_no_time_or_ends_before_it_began_counts_nothing():
+    tally = Tally()
+    for begin, end in ((5, 5), (9, 7)):
+        tally.add(message("m", use("a"), when=begin))
+        tally.add(result_of("a", end))
+    assert tally.tools_s == 0.0
+    tally.add(result_of("a", 50))
+    assert tally.tools_s == 0.0
+
+
+def test_an_escape_that_hides_nothing_leaves_the_message_as_it_is():
+    line = b'{"type":"user","text":"a\\/b \\u00e9"}'
+    event, kept = parse(line, offset=0, arrived_at=NOW, redactor=Redactor())
+    assert event.raw == json.loads(kept) == {"type": "user", "text": "a/b é"}
+
+
+def test_a_token_behind_an_escaped_slash_goes_too():
+    line = b'{"type":"user","text":"sk-ant-oat01-abcdefghijklmnopqrstu","u":"http:\\/\\/x"}'
+    event, _ = parse(line, offset=0, arrived_at=NOW, redactor=Redactor())
+    assert event.raw == {"type": "user", "text": "[redacted]", "u": "http://x"}

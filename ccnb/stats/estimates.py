@@ -47,8 +47,5 @@ def median(values: Sequence[float] | np.ndarray) -> Interval:
     known = known[~np.isnan(known)]
     if known.size == 0:
         return NOTHING
-    middle = float(np.median(known))
-    found = stats.quantile_test(known, q=middle, p=0.5).confidence_interval(LEVEL)
-    low, high = float(found.low), float(found.high)
-    both = np.isfinite(low) and np.isfinite(high)
-    return Interval(middle, low, high) if both else Interval(middle, np.nan, np.nan)
+    bounds = stats.quantile_test(known, p=0.5).confidence_interval(LEVEL)
+    return Interval(float(np.median(known)), float(bounds.low), float(bounds.high))

@@ -12,7 +12,7 @@ from ccnb.gateway import cassette
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_forward import SLOW, api  # noqa: F401 - a fixture
 from tests.conformance.test_modes import run_until_clean
-from tests.conftest import near_modes
+from tests.conftest import near_modes, require
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN
 from tests.waiting import kill_gateway, wait_for
 
@@ -36,6 +36,7 @@ def tape(tmp_path_factory):
 @pytest.fixture
 def recorded(home, places, api, tape, monkeypatch):  # noqa: F811 - pytest's way
     """Record the task once for all tests; afterwards there is neither an API nor a credential."""
+    require("bubblewrap")
     server = api(DO_IT, workspace="/workspace")
     if not tape.exists():
         result = run_until_clean(places, PROMPT, mode="local", api=f"record:{tape}")
@@ -74,6 +75,7 @@ def test_a_replay_in_another_folder_makes_its_files_there(home, places, recorded
     assert (tmp_path / "mine" / "two.txt").read_text() == "two\n"
 
 
+@pytest.mark.needs("bubblewrap")
 def test_nothing_on_it_tells_who_recorded_it(recorded):
     text = recorded.read_text()
     for secret in (API_KEY, OAUTH_TOKEN, "sk-ant-", "user_id", "device_id", "account_uuid", "request_id"):
@@ -88,6 +90,7 @@ def test_nothing_on_it_tells_who_recorded_it(recorded):
     assert recorded.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.needs("bubblewrap")
 def test_another_prompt_is_told_what_was_recorded(home, places, recorded):
     result = run_until_clean(places, "Make three files", mode="local", api=f"replay:{recorded}")
     assert (result.outcome, result.error.kind) == ("infrastructure", "not_recorded")
@@ -98,6 +101,7 @@ def test_another_prompt_is_told_what_was_recorded(home, places, recorded):
     assert [call["refused"] for call in result.calls] == ["not_recorded"]
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_token_is_recorded_and_replayed_as_one(home, places, api, tmp_path, monkeypatch):  # noqa: F811
     server = api(DO_IT, variable="CLAUDE_CODE_OAUTH_TOKEN")
     tape = tmp_path / "tape.jsonl"
@@ -111,6 +115,7 @@ def test_a_token_is_recorded_and_replayed_as_one(home, places, api, tmp_path, mo
     assert "sonnet" in again.conditions["model"]
 
 
+@pytest.mark.needs("bubblewrap")
 def test_retries_are_replayed_as_they_were(home, places, api, tmp_path):  # noqa: F811
     api("- {error: 529, times: 2, retry_after: 0.1, say: At last.}")
     tape = tmp_path / "tape.jsonl"
@@ -121,6 +126,7 @@ def test_retries_are_replayed_as_they_were(home, places, api, tmp_path):  # noqa
         assert [call["status"] for call in result.calls] == [529, 529, 200]
 
 
+@pytest.mark.needs("bubblewrap")
 def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_path):  # noqa: F811
     api("- {say: 'One two three four five six seven eight nine ten', wait: 1, pace: 0.1}")
     tape = tmp_path / "tape.jsonl"
@@ -132,6 +138,7 @@ def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_pat
     assert slow["duration_s"] == pytest.approx(first["duration_s"], abs=0.4)
 
 
+@pytest.mark.needs("bubblewrap")
 def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places, api, tmp_path):  # noqa: F811
     api("- {say: 'Word by word by word by word, so that there is something to cut.', cut: true, times: 9}")
     tape, options = tmp_path / "tape.jsonl", {"mode": "local", "env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}
@@ -146,6 +153,7 @@ def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places
     assert [(call["stream"], call["end"]) for call in again.calls] == [(True, "complete")]
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  # noqa: F811
     server = api(SLOW)
     tape = tmp_path / "tape.jsonl"
@@ -160,6 +168,7 @@ def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  
     assert (again.outcome, again.text) == ("success", result.text)
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path):  # noqa: F811
     api()
     tape = tmp_path / "tape.jsonl"
@@ -168,6 +177,7 @@ def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path
     assert not tape.exists()
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_second_run_does_not_record_over_the_first(home, places, api, tmp_path):  # noqa: F811
     api(SLOW)
     tape = tmp_path / "tape.jsonl"

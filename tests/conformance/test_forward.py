@@ -197,6 +197,7 @@ def test_client_and_gateway_killed_the_next_attach_brings_both_back(home, places
     wait_for(lambda: places(mode) == [])
 
 
+@pytest.mark.needs("bubblewrap")
 def test_the_gateway_killed_the_living_client_brings_it_back(home, places, api):
     server = api(SLOW)
     run = ccnb.start("Make a file", mode="local", auth="gateway")
@@ -207,6 +208,7 @@ def test_the_gateway_killed_the_living_client_brings_it_back(home, places, api):
     assert result.text.startswith("One two three")
 
 
+@pytest.mark.needs("bubblewrap")
 def test_who_attaches_without_the_credential_is_told(home, places, api, monkeypatch):
     server = api(SLOW)
     process = client({"mode": "local", "auth": "gateway"}, CLIENT)
@@ -225,6 +227,7 @@ def test_who_attaches_without_the_credential_is_told(home, places, api, monkeypa
     assert {call["refused"] for call in result.calls} == {None, "no_credential"}
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_credential_that_the_api_refuses_ends_the_run(home, places, api, monkeypatch):
     api()
     monkeypatch.setenv("ANTHROPIC_API_KEY", API_KEY + "-wrong")
@@ -234,6 +237,7 @@ def test_a_credential_that_the_api_refuses_ends_the_run(home, places, api, monke
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.needs("bubblewrap")
 def test_a_rate_limit_passes_with_its_pause_and_the_run_says_so(home, places, api):
     api("- {error: 429, retry_after: 3, times: 1, say: At last.}")
     health = set()
