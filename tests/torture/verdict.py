@@ -83,7 +83,7 @@ def _of_timings(result: ccnb.RunResult) -> Iterator[str]:
 
 def _of_places(scene: Scene) -> Iterator[str]:
     def left() -> list[object]:
-        return [*scene.places(), *scene.task.left()]
+        return [*scene.places(), *(name for name in scene.task.left() if name not in scene.left_before)]
 
     if not scene.wait_for(lambda: not left(), _REMOVAL_S):
         yield f"left behind: {left()}"
