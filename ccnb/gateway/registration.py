@@ -71,12 +71,19 @@ def register(
     budget_usd: float | None = None,
     budget_group: str | None = None,
     hosts: Sequence[str] = (),
+    earlier: Registration | None = None,
 ) -> Registration:
     """Let a run call the gateway until a time, with a key made for it.
 
     The key is of the same kind as the credential that it stands for: `variable` says which.
 
     Call it before `process.ensure`: a gateway ends itself when no run is registered.
+
+    Parameters
+    ----------
+    earlier
+        The same run's, whose key is to stay if it is of the kind: whoever makes a place again then takes back
+        what was set for the first one, far away, when its maker died.
 
     Raises
     ------
@@ -89,6 +96,8 @@ def register(
         raise SpecError(f"'{run_id}' can't be a run id; use up to 64 letters, digits, '-' and '_'")
     api = _checked(api)
     key = f"sk-ant-{_SHAPES.get(variable, 'oat01')}-ccnb-{run_id}-{secrets.token_urlsafe(32)}"
+    if earlier is not None and earlier.variable == variable:
+        key = earlier.key
     registration = Registration(
         run_id=run_id,
         api=api,

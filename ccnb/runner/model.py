@@ -172,6 +172,7 @@ def open_access(
         run_folder=layout.inside,
         budget_usd=spec.budget_usd,
         budget_group=spec.budget_group,
+        earlier=earlier,
     )
     if spec.api_source == "record" and not (earlier and _file(spec).exists()):
         # Not again when the same run makes its place a second time.

@@ -262,6 +262,15 @@ class TestRegistration:
         made = register(home, "r1", api="script:own.yaml", workspace="/w", until=time.time() + 9)
         assert made.api == f"script:{tmp_path}/own.yaml"
 
+    def test_a_key_of_the_same_kind_stays_where_it_is_to_stay(self, home: Path) -> None:
+        def registered(variable: str, earlier: registration.Registration | None) -> registration.Registration:
+            until, more = time.time() + 9, {"api": "script:demo", "workspace": "/w"}
+            return register(home, "r1", until=until, variable=variable, earlier=earlier, **more)
+
+        first = registered("ANTHROPIC_API_KEY", None)
+        assert registered("ANTHROPIC_API_KEY", first).key == first.key
+        assert registered("CLAUDE_CODE_OAUTH_TOKEN", first).key.startswith("sk-ant-oat01")
+
     @pytest.mark.parametrize("run_id", ["", "../up", "a/b", ".", "a.b", "x" * 65, "ü"])
     def test_a_run_id_can_not_leave_its_folder(self, home: Path, run_id: str) -> None:
         with pytest.raises(SpecError):

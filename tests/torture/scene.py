@@ -49,6 +49,8 @@ class Scene:
     client: subprocess.Popen[str]
     output: Path
     """Where the client prints to."""
+    left_before: list[str]
+    """What an earlier run has left beyond its place."""
     run_id: str = ""
     said: list[str] = field(default_factory=list)
     """All that any client printed."""
@@ -150,7 +152,7 @@ def scene(task: Task, more: dict[str, str], rng: random.Random) -> Iterator[Scen
 def _start(task: Task, home: Path, output: Path, more: dict[str, str], rng: random.Random) -> Scene:
     mark = f"{rng.getrandbits(64):016x}"
     secret = f"hidden-{rng.getrandbits(128):032x}"
-    environment = dict(os.environ)
+    environment, left_before = dict(os.environ), task.left()
     options = {**task.options, "env": {**task.variables, "TORTURE": mark}}
     with output.open("w") as printed:
         client = subprocess.Popen(
@@ -166,7 +168,7 @@ def _start(task: Task, home: Path, output: Path, more: dict[str, str], rng: rand
     with contextlib.suppress(BrokenPipeError):
         client.stdin.write(secret + "\n")
         client.stdin.flush()
-    return Scene(task, home, mark, secret, rng, environment, client, output)
+    return Scene(task, home, mark, secret, rng, environment, client, output, left_before)
 
 
 def _end(client: subprocess.Popen[str]) -> None:
