@@ -64,7 +64,13 @@ def imports(given: Given, peers: tuple[Peer, ...]) -> Iterator[Row]:
             continue
         what = "in a fresh interpreter, less the interpreter by itself"
         ours, theirs = _USED[peer.package]
-        yield _import(given, peer, figures.IMPORT, ("import ccnb", f"import {peer.module}"), what)
+        yield _import(
+            given,
+            peer,
+            figures.IMPORT,
+            ("import ccnb", f"import {peer.module}"),
+            f"{what}; ours loads its parts when they are first used",
+        )
         yield _import(given, peer, figures.USE, (ours, theirs), f"`{ours}` beside `{theirs}`, {what}")
 
 

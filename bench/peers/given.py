@@ -25,7 +25,7 @@ _TOKENS = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CONFIG_DIR
 class Sizes:
     """How much is measured."""
 
-    tasks: int = 10
+    tasks: int = 8
     """Rounds of the whole task."""
     tick_rounds: int = 5
     ticks: int = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.peers.rows import Row, ratio_text, summed
+from bench.peers.rows import Row, ratio_text, rows_of, summed
 
 _HEAD = """# Beside the peers
 
@@ -37,7 +37,7 @@ and writes nothing; `--page` makes this page anew from `bench/peers.json`, where
 
 def page(measured: Mapping[str, Any]) -> str:
     """Return the page."""
-    rows = [Row.from_dict(data) for data in measured["rows"]]
+    rows = rows_of(measured)
     parts = [_HEAD, _picture(rows), *(_of_peer(name, what, rows) for name, what in _PEERS.items())]
     return "\n".join([*parts, _machine(measured["conditions"]), _AGAIN])
 

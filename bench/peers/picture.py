@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.peers.rows import Row
+from bench.peers.rows import Row, rows_of
 
 _COLOURS = {"this project": "#15803d", "neither": "#6b7280"}
 _BEHIND = "#c2410c"
@@ -20,7 +20,7 @@ _STYLE = {"svg.hashsalt": "beside-the-peers", "svg.fonttype": "none", "font.size
 
 def draw(measured: Mapping[str, Any], path: Path) -> None:
     """Write the picture as SVG."""
-    rows = [row for data in measured["rows"] if (row := Row.from_dict(data)).ratio is not None]
+    rows = [row for row in rows_of(measured) if row.ratio is not None]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(9, 0.9 + 0.24 * len(rows)), layout="constrained")
         _draw(figure.add_subplot(), rows)
@@ -48,8 +48,8 @@ def _draw(ax: Axes, rows: list[Row]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel(
         "what ours takes as a multiple of what theirs takes (throughput: inverse); left of 1 ours is ahead\n"
-        "dots: medians of the rounds' ratios, bars: their quartiles; numbers: ours / theirs. "
-        "Green: ours is ahead, orange: the peer is, grey: no clear difference"
+        "dots: medians of the rounds' ratios, bars: their quartiles; numbers: ours / theirs\n"
+        "green: ours is ahead, orange: the peer is, grey: no clear difference"
     )
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(left=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -97,6 +98,13 @@ class Row:
         if not self.measured or min(*self.ours, *self.theirs) <= 0:
             return []
         return [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+
+
+def rows_of(measured: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a session, one peer's after the other's."""
+    rows = [Row.from_dict(data) for data in measured["rows"]]
+    peers = list(dict.fromkeys(row.peer for row in rows))
+    return sorted(rows, key=lambda row: peers.index(row.peer))
 
 
 def quartiles(values: list[float]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.peers.rows import Row, ratio_text, summed
+from bench.peers.rows import ratio_text, rows_of, summed
 
 
 def show(measured: Mapping[str, Any], console: Console) -> None:
@@ -17,8 +17,7 @@ def show(measured: Mapping[str, Any], console: Console) -> None:
     table = Table(title="ccnb beside its peers", title_justify="left", caption=caption)
     for name in ("peer", "figure", "unit", "ours", "theirs", "ours / theirs", "who is ahead"):
         table.add_column(name, justify="right" if "our" in name or name == "theirs" else "left")
-    for data in measured["rows"]:
-        row = Row.from_dict(data)
+    for row in rows_of(measured):
         style = {"": "dim", "this project": "green", "neither": ""}.get(row.ahead, "yellow")
         table.add_row(
             row.peer, row.figure, row.unit, summed(row.ours), summed(row.theirs), ratio_text(row),

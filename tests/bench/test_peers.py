@@ -13,7 +13,7 @@ from bench.peers import page, picture, table
 from bench.peers.__main__ import KEPT, PAGE
 from bench.peers.figures import LATENCY, SHARE
 from bench.peers.measured import own_share, row, value
-from bench.peers.rows import Row
+from bench.peers.rows import Row, rows_of
 from bench.peers.turns import Rounds, by_turns
 
 SLOWER, FASTER = [2.0, 2.2, 2.1, 2.0], [1.0, 1.1, 1.0, 1.0]
@@ -53,9 +53,9 @@ def test_a_peer_that_is_ahead_is_named_with_by_how_much():
 
 
 def test_where_nothing_is_added_there_is_no_ratio_but_a_distance():
-    row = beside([-5.0, -5.0], [20.0, 20.0])
-    assert row.ratio is None
-    assert row.verdict == "this project is ahead, by 25.0 s"
+    at_zero = beside([-5.0, -5.0], [20.0, 20.0])
+    assert at_zero.ratio is None
+    assert at_zero.verdict == "this project is ahead, by 25.0 s"
 
 
 def test_what_a_peer_lacks_is_said_and_counts_for_nobody():
@@ -117,6 +117,13 @@ def test_the_page_says_where_a_peer_is_ahead_why_a_number_is_missing_and_on_what
     assert "not measured: no matching distribution" in text
     assert "| load at begin | 0.5 |" in text
     assert "one | two" in text
+
+
+def test_a_peers_rows_stand_together_in_the_order_of_their_coming(measured):
+    late = beside([1.0], [1.0]).to_dict() | {"figure": "late"}
+    rows = rows_of({"rows": [*measured["rows"], late]})
+    assert [row.peer for row in rows] == ["peer", "peer", "docker run", "inspect-ai"]
+    assert [row.figure for row in rows][:2] == ["a figure", "late"]
 
 
 def test_the_table_has_every_row(measured):
