@@ -6,7 +6,7 @@ JOBS ?= 3
 FAULTS ?= 150
 BIN = $(VENV)/bin
 
-.PHONY: help demo test coverage mutants torture lint bench engines sandbox clean
+.PHONY: help demo test coverage mutants torture lint bench bench-peers docs engines sandbox clean
 
 help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
@@ -17,6 +17,7 @@ help:
 	@echo "make torture  many runs under random faults; on a shared machine WITHOUT='restart engine,pause engine'"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
+	@echo "make bench-peers  the same work beside other tools, which it installs apart; ten minutes"
 	@echo "make sandbox  the tests of mode sandbox on your own Docker sandboxes, with a report to send"
 	@echo "make clean    remove what these made here"
 
@@ -59,6 +60,9 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
 
+bench-peers: $(VENV)/test.stamp
+	$(BIN)/python -m bench.peers $(if $(QUICK),--quick)
+
 sandbox: $(VENV)/test.stamp
 	$(BIN)/python tools/sandbox_report.py $(LIVE)
 
@@ -66,4 +70,4 @@ engines:
 	tools/engines.sh
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

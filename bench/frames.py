@@ -40,7 +40,7 @@ def figures() -> Iterator[Figure]:
             yield Figure("runs_frame of 100 runs out of those", took * 1000, "ms")
         some = results[:EVENT_RUNS]
         for result in some:
-            _add_events(store, result.run_id, EVENTS // EVENT_RUNS)
+            add_events(store, result.run_id, EVENTS // EVENT_RUNS)
         took = _best(lambda: frames.events_frame(some), EVENTS)
         detail = f"{EVENT_RUNS} runs; {EVENTS / took:,.0f} events/s"
         yield Figure.below(f"events_frame of {EVENTS:,} events", took, "s", EVENTS_LIMIT_S, detail)
@@ -80,7 +80,8 @@ def add_run(store: Store, number: int) -> RunRecord:
     return record
 
 
-def _add_events(store: Store, run_id: str, count: int) -> None:
+def add_events(store: Store, run_id: str, count: int) -> None:
+    """Put events of the usual kinds into a run."""
     use = {"type": "tool_use", "id": "", "name": "Bash", "input": {"command": "make test"}}
     answer = {"type": "tool_result", "tool_use_id": "", "content": "ok " * 30}
     begun = 1_800_000_000.0
