@@ -7,6 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+from nbclient import NotebookClient
+
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -30,6 +33,11 @@ class Block:
         if self.kind == "sh":
             return f"echo '{self.mark}'\n{self.text}"
         return f"echo '{self.mark}'\npython - <<'PYTHON'\n{self.text}PYTHON\n"
+
+    @property
+    def is_run(self) -> bool:
+        """Return whether it is a part of the shell's session: no cell, and no part of a file with tests of its own."""
+        return self.kind in ("sh", "python") and not self.why_not and not self.text.startswith("--8<--")
 
     @property
     def mark(self) -> str:
@@ -79,6 +87,18 @@ def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
     )
     assert session.returncode == 0, session.stdout
     return session.stdout
+
+
+def show_cells(cells: list[Block], folder: Path, env: dict[str, str]) -> str:
+    """Run cells in one kernel, in a folder; return all that they show as text, each part after its mark."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.text) for cell in cells])
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}})
+    client.execute(env=env)
+    shown: list[str] = []
+    for block, cell in zip(cells, notebook.cells, strict=True):
+        texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
+        shown += [f"{block.mark}\n", *texts]
+    return "".join(shown)
 
 
 BY_CHANCE = "wall_s: no evidence of a difference between one and same"

@@ -27,7 +27,7 @@ Mode = Annotated[
     str,
     _option(
         _WHERE,
-        "auto (the strongest that is ready), docker, podman, local, fly, all, or a list such as "
+        "auto (the strongest that is ready), sandbox, docker, podman, local, fly, all, or a list such as "
         "docker,podman.",
         "--mode",
         "-m",
