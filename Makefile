@@ -6,13 +6,14 @@ JOBS ?= 3
 FAULTS ?= 150
 BIN = $(VENV)/bin
 
-.PHONY: help demo test torture lint bench engines sandbox clean
+.PHONY: help demo test torture lint bench engines sandbox docs clean
 
 help:
 	@echo "make demo     see the real Claude Code do a small task in every mode this machine has; no account needed"
 	@echo "make test     all tests that this machine can run"
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
 	@echo "make torture  many runs under random faults; restarts the Docker engine, so use a machine of your own"
+	@echo "make docs     the documents as pages that need no network, in build/site"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
 	@echo "make sandbox  the tests of mode sandbox on your own Docker sandboxes, with a report to send"
@@ -28,6 +29,11 @@ $(VENV)/demo.stamp: pyproject.toml
 $(VENV)/test.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/docs.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 demo: $(VENV)/demo.stamp
@@ -49,6 +55,10 @@ bench: $(VENV)/test.stamp
 
 sandbox: $(VENV)/test.stamp
 	$(BIN)/python tools/sandbox_report.py $(LIVE)
+
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html; for its search: $(BIN)/python -m http.server --bind 127.0.0.1 -d build/site"
 
 engines:
 	tools/engines.sh

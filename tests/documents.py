@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
@@ -89,13 +88,17 @@ def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
     return session.stdout
 
 
-def show_cells(cells: list[Block], folder: Path, env: dict[str, str]) -> str:
-    """Run cells in one kernel, in a folder; return all that they show as text, each part after its mark."""
+def show_cells(cells: list[Block], python: Path, folder: Path, env: dict[str, str]) -> str:
+    """Run cells in one kernel of a Python, in a folder; return what they show as text, each after its mark."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.text) for cell in cells])
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}})
-    client.execute(env=env)
+    nbformat.write(notebook, folder / "cells.ipynb")
+    execute = ("-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "cells.ipynb")
+    done = subprocess.run(
+        [str(python), *execute], cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
     shown: list[str] = []
-    for block, cell in zip(cells, notebook.cells, strict=True):
+    for block, cell in zip(cells, nbformat.reads(done.stdout, as_version=4).cells, strict=True):
         texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
         shown += [f"{block.mark}\n", *texts]
     return "".join(shown)

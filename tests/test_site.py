@@ -107,7 +107,9 @@ def test_all_that_a_page_loads_lies_beside_it(site):
 def test_styles_load_nothing_from_elsewhere(site):
     sheets = {style for path in site for style in path.parent.glob("assets/**/*.css")}
     assert sheets
-    assert [sheet.name for sheet in sheets if "url(http" in sheet.read_text() or "@import" in sheet.read_text()] == []
+    assert [
+        sheet.name for sheet in sheets if "url(http" in sheet.read_text() or "@import" in sheet.read_text()
+    ] == []
 
 
 @pytest.mark.parametrize("name", ccnb.__all__)

@@ -1,4 +1,4 @@
-"""Let the site's reference show a docstring's `>>>` lines as code, also where no heading stands above them."""
+"""Let the site's reference show a docstring's `>>>` lines as code, with or without a heading above."""
 
 from __future__ import annotations
 

@@ -37,7 +37,6 @@ _FIGURES = {
     "begin_s": "Until the agent is started",
     "around_s": "All that is not the agent's",
     "wall_s": "The whole demo task",
-    "cleanup_s": "Removal, behind the result",
 }
 
 # A machine that has none of the programs but bubblewrap's name, or not even that.
@@ -85,7 +84,12 @@ def facts() -> dict[str, dict[str, str]]:
 def _facts_where(programs: Path, folder: Path) -> dict[str, dict[str, str]]:
     env = {"PATH": str(programs), "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, *MODES], cwd=folder, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _PROBE, *MODES],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     said: dict[str, dict[str, str]] = json.loads(done.stdout)
     return said
@@ -109,11 +113,11 @@ def _conditions(measured: dict[str, Any]) -> str:
     under = measured["conditions"]
     engines = ", ".join(f"{name} {one['version']}" for name, one in measured["modes"].items())
     return (
-        f"The times are medians of {under['repeats']} runs of the demo task in each mode, in shuffled order and "
-        f"one at a time: the real agent (claude {under['claude']}), a scripted model. They were measured on "
-        f"{under['at']} by `python -m tools.docs modes`, on a machine with {under['cpus']} processors and "
-        f"{under['memory_gb']} GB of memory, of which other programs kept {under['load']} busy ({under['system']}, "
-        f"Python {under['python']}; {engines})."
+        f"The times are medians of {under['repeats']} runs of the demo task in each mode, in shuffled "
+        f"order and one at a time: the real agent (claude {under['claude']}), a scripted model. They were "
+        f"measured on {under['at']} by `python -m tools.docs modes`, on a machine with {under['cpus']} "
+        f"processors and {under['memory_gb']} GB of memory, of which other programs kept {under['load']} "
+        f"busy ({under['system']}, Python {under['python']}; {engines})."
     )
 
 

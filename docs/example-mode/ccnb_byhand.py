@@ -20,9 +20,6 @@ from ccnb.errors import EngineError, ImageError
 from ccnb.mode import follow, lend, owners, reclaim
 from ccnb.mode.base import (
     AGENT_UID,
-    LABEL_PLACE,
-    LABEL_RUN,
-    LABEL_STORE,
     Exit,
     Image,
     Layout,
@@ -36,6 +33,8 @@ from ccnb.spec import RunSpec
 from ccnb.store import RunFolder
 
 LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="/run/ccnb-api/api.sock")
+RUN, STORE, PLACE = "byhand.run", "byhand.store", "byhand.place"
+"""Labels of our own: with those of ccnb's modes, mode `docker` would take our containers for its."""
 BY_VALUE = ("HOME", "PATH")
 """Variables that mean something to the program itself. They are no secrets."""
 
@@ -93,7 +92,7 @@ class ByHandMode:
         }
         if details["lent"]:
             await asyncio.to_thread(_lend, plan, uid)
-        labels = {LABEL_RUN: plan.run_id, LABEL_STORE: plan.store_id, LABEL_PLACE: json.dumps(details)}
+        labels = {RUN: plan.run_id, STORE: plan.store_id, PLACE: json.dumps(details)}
         words = [
             *("create", "--init", "--user", details["user"], "--workdir", "/", "--entrypoint", "sh"),
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -169,8 +168,8 @@ class ByHandMode:
 
     async def places(self, store_id: str) -> list[Place]:
         """Return the containers that carry a store's label."""
-        mine = f"label={LABEL_STORE}={store_id}"
-        form = f'{{{{.ID}}}} {{{{.Label "{LABEL_RUN}"}}}} {{{{.Label "{LABEL_PLACE}"}}}}'
+        form = f'{{{{.ID}}}} {{{{.Label "{RUN}"}}}} {{{{.Label "{PLACE}"}}}}'
+        mine = f"label={STORE}={store_id}"
         listed = await _call("ps", "--all", "--no-trunc", "--filter", mine, "--format", form)
         found = [line.split(" ", 2) for line in listed.splitlines()]
         return [Place(run_id, container, json.loads(details)) for container, run_id, details in found]
