@@ -15,6 +15,7 @@ help:
 	@echo "make mutants  see whether the tests of values, streams, secrets and statistics notice a change"
 	@echo "make engines  install and start what the tests use (Debian, root); elsewhere say what is missing"
 	@echo "make torture  many runs under random faults; on a shared machine WITHOUT='restart engine,pause engine'"
+	@echo "make docs     the documents as pages that need no network, in build/site"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the figures, each beside what it is compared with"
 	@echo "make bench-peers  the same work beside other tools, which it installs apart; ten minutes"
@@ -31,6 +32,11 @@ $(VENV)/demo.stamp: pyproject.toml
 $(VENV)/test.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/docs.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 demo: $(VENV)/demo.stamp
@@ -65,6 +71,10 @@ bench-peers: $(VENV)/test.stamp
 
 sandbox: $(VENV)/test.stamp
 	$(BIN)/python tools/sandbox_report.py $(LIVE)
+
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html; for its search: $(BIN)/python -m http.server --bind 127.0.0.1 -d build/site"
 
 engines:
 	tools/engines.sh

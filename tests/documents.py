@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -30,6 +32,11 @@ class Block:
         if self.kind == "sh":
             return f"echo '{self.mark}'\n{self.text}"
         return f"echo '{self.mark}'\npython - <<'PYTHON'\n{self.text}PYTHON\n"
+
+    @property
+    def is_run(self) -> bool:
+        """Return whether it is a part of the shell's session: no cell, and no part of a file with tests of its own."""
+        return self.kind in ("sh", "python") and not self.why_not and not self.text.startswith("--8<--")
 
     @property
     def mark(self) -> str:
@@ -79,6 +86,22 @@ def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
     )
     assert session.returncode == 0, session.stdout
     return session.stdout
+
+
+def show_cells(cells: list[Block], python: Path, folder: Path, env: dict[str, str]) -> str:
+    """Run cells in one kernel of a Python, in a folder; return what they show as text, each after its mark."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.text) for cell in cells])
+    nbformat.write(notebook, folder / "cells.ipynb")
+    execute = ("-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "cells.ipynb")
+    done = subprocess.run(
+        [str(python), *execute], cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown: list[str] = []
+    for block, cell in zip(cells, nbformat.reads(done.stdout, as_version=4).cells, strict=True):
+        texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
+        shown += [f"{block.mark}\n", *texts]
+    return "".join(shown)
 
 
 BY_CHANCE = "wall_s: no evidence of a difference between one and same"

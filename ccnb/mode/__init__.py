@@ -7,7 +7,23 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from ccnb.errors import ModeUnavailableError, SpecError, did_you_mean
+from ccnb.mode._files import follow, lend, owners, reclaim
 from ccnb.mode.base import Mode, Readiness
+
+__all__ = [
+    # What a mode of a third party needs too, where its places see the folders of this machine.
+    "follow",
+    "lend",
+    "owners",
+    "reclaim",
+    "Mode",
+    "Readiness",
+    "auths",
+    "get",
+    "names",
+    "probe",
+    "pushes",
+]
 
 _OWN = {
     "docker": "ccnb.mode.docker:DockerMode",
