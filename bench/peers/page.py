@@ -30,8 +30,8 @@ _AGAIN = """## Measure it yourself
 make bench-peers
 ```
 
-The peers go into `.venv-peers`, which `make clean` removes. `python -m bench.peers --quick` takes four minutes
-and writes nothing; `--page` makes this page anew from `bench/peers.json`, where all rounds are.
+The peers go into `.venv-peers`, which `make clean` removes. `python -m bench.peers --quick` takes four
+minutes and writes nothing; `--page` makes this page anew from `bench/peers.json`, where all rounds are.
 """
 
 
