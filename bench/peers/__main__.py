@@ -71,6 +71,7 @@ def measure(console: Console, sizes: Sizes) -> dict[str, Any]:
             (inspect.package, data.beside_inspect(given, inspect)),
             ("imports", data.imports(given, tuple(peers.values()))),
         ):
+            conditions[f"load before {name}"] = machine.load()
             console.print(f"{name} (after {time.monotonic() - begun:.0f} s)", style="dim")
             for row in some:
                 console.print(f"  {row.figure}, {row.peer}: {row.verdict}", style="dim")

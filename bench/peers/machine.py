@@ -27,16 +27,17 @@ def described(peers: Sequence[Peer]) -> dict[str, Any]:
         **{name: value for name, value in known.items() if value},
         "ccnb": ccnb.__version__,
         **{peer.package: peer.version or "not installed" for peer in peers},
-        "load_at_begin": _load(),
+        "load_at_begin": load(),
     }
 
 
 def ended() -> dict[str, Any]:
     """Return what is known at the end only."""
-    return {"ended_at": _now(), "load_at_end": _load()}
+    return {"ended_at": _now(), "load_at_end": load()}
 
 
-def _load() -> float:
+def load() -> float:
+    """Return how many processes wanted a core in the last minute."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -25,13 +25,13 @@ _PEERS = {
 }
 _AGAIN = """## Measure it yourself
 
-<!-- not run: it takes ten minutes and installs the peers -->
+<!-- not run: it takes ten minutes on an idle machine and installs the peers -->
 ```sh
 make bench-peers
 ```
 
-The peers go into `.venv-peers`, which `make clean` removes. `python -m bench.peers --quick` takes two minutes
-and writes nothing; `--page` makes this page anew from `bench/peers.json`, where all rounds are.
+The peers go into `.venv-peers`, which `make clean` removes. `python -m bench.peers --quick` takes four
+minutes and writes nothing; `--page` makes this page anew from `bench/peers.json`, where all rounds are.
 """
 
 
