@@ -35,7 +35,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Return whether it is a part of the shell's session: no cell, and no part of a file with tests of its own."""
+        """Return whether it is a part of the shell's session: no cell, and not taken from a tested file."""
         return self.kind in ("sh", "python") and not self.why_not and not self.text.startswith("--8<--")
 
     @property
@@ -89,7 +89,7 @@ def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
 
 
 def show_cells(cells: list[Block], python: Path, folder: Path, env: dict[str, str]) -> str:
-    """Run cells in one kernel of a Python, in a folder; return what they show as text, each after its mark."""
+    """Run cells in one kernel of a Python; return what they show as text, each after its mark."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.text) for cell in cells])
     nbformat.write(notebook, folder / "cells.ipynb")
     execute = ("-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "cells.ipynb")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.documents import blocks_of, hold, session_of, show_cells
 from tests.modelapi import API_KEY, ModelApi
-from tests.newcomer import ROOT, copy_of_the_project, environment, variables
+from tests.newcomer import ROOT, copy_of_the_project, variables
 from tools.commands import commands
 from tools.docs import made
 

@@ -1,4 +1,4 @@
-"""The site of the documents: it builds offline, its links lead somewhere, and it loads nothing from elsewhere."""
+"""The site of the documents builds offline, its links lead somewhere, and it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Page(HTMLParser):
                 self.loaded.append(value)
 
     def target(self, link):
-        """Return the file that a link names; the root of the site stands for any folder that it may lie in."""
+        """Return the file that a link names; a path from the root is taken as one from here."""
         path = unquote(urlsplit(link).path)
         return self.path if not path else (self.path.parent / path.lstrip("/")).resolve()
 

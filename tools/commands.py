@@ -10,10 +10,11 @@ import typer
 from ccnb.cli.app import app
 from ccnb.cli.output import EXIT_CODES
 
-_HEAD = """# Command line
-
-`python -m tools.docs` makes this page of the commands themselves; `ccnb COMMAND --help` says the same in a terminal. Every command that prints data has `--json`; `ccnb --version` prints the version.
-"""
+_HEAD = (
+    "# Command line\n\n"
+    "`python -m tools.docs` makes this page of the commands themselves; `ccnb COMMAND --help` says the same "
+    "in a terminal. Every command that prints data has `--json`; `ccnb --version` prints the version.\n"
+)
 
 
 def page() -> str:

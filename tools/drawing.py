@@ -10,9 +10,11 @@ RED, GREY, BLUE, GREEN = "#dc2626", "#444", "#2563eb", "#15803d"
 def frame(name: str, title: str, about: str, body: Sequence[str], height: int = 310) -> str:
     """Return a whole picture; `about` says what it shows, for those who can't see it."""
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {height}" '
-        'font-family="system-ui, sans-serif" '
-        f'font-size="14" role="img" aria-labelledby="{name}-title {name}-about">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {height}" '
+            'font-family="system-ui, sans-serif" font-size="14" role="img" '
+            f'aria-labelledby="{name}-title {name}-about">'
+        ),
         f'<title id="{name}-title">{title}</title>',
         f'<desc id="{name}-about">{about}</desc>',
         "<defs>",

@@ -10,19 +10,19 @@ from ccnb.errors import ModeUnavailableError, SpecError, did_you_mean
 from ccnb.mode._files import follow, lend, owners, reclaim
 from ccnb.mode.base import Mode, Readiness
 
+# What a mode of a third party needs too, where its places see the folders of this machine, is from `_files`.
 __all__ = [
-    # What a mode of a third party needs too, where its places see the folders of this machine.
-    "follow",
-    "lend",
-    "owners",
-    "reclaim",
     "Mode",
     "Readiness",
     "auths",
+    "follow",
     "get",
+    "lend",
     "names",
+    "owners",
     "probe",
     "pushes",
+    "reclaim",
 ]
 
 _OWN = {
