@@ -200,3 +200,41 @@ def test_a_run_without_a_folder_is_held_by_nobody(tmp_path):
 def test_the_lock_is_for_the_user_only(folder):
     with FollowerLock(folder):
         assert mode(folder.path / "lock") == 0o600
+
+
+# What the agent may have put into the part that its place sees
+
+
+def test_a_file_inside_is_read_and_a_link_a_folder_and_a_pipe_are_none(folder, tmp_path):
+    (tmp_path / "secret").write_text("of the user")
+    (folder.inside / "plain").write_text("of the agent")
+    (folder.inside / "link").symlink_to(tmp_path / "secret")
+    (folder.inside / "folder").mkdir()
+    os.mkfifo(folder.inside / "pipe")
+    with os.fdopen(folder.open_inside("plain")) as plain:
+        assert plain.read() == "of the agent"
+    for name in ("link", "folder", "pipe", "nothing"):
+        assert folder.open_inside(name) is None
+
+
+def test_a_mark_inside_is_made_but_not_where_a_link_leads(folder, tmp_path):
+    folder.touch_inside("done")
+    (folder.inside / "link").symlink_to(tmp_path / "elsewhere")
+    folder.touch_inside("link")
+    assert (folder.inside / "done").exists()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_signs_of_life_are_told_apart_from_none(folder):
+    assert not folder.has_begun
+    assert folder.heartbeat_age_s == float("inf")
+    (folder.inside / "steps").touch()
+    (folder.inside / "heartbeat").touch()
+    assert folder.has_begun
+    assert -1 < folder.heartbeat_age_s < 60
+
+
+def test_an_end_is_wanted_once_it_was_asked_for(folder):
+    assert not folder.cancel_wanted
+    folder.want_cancel()
+    assert folder.cancel_wanted

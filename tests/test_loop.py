@@ -1,0 +1,104 @@
+"""One loop in the background: it is waited for, and Ctrl-C asks for an end and waits for that too."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ccnb import _loop
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_result_and_an_error_come_from_the_loop():
+    async def work(wanted):
+        await asyncio.sleep(0)
+        return 1 // wanted
+
+    assert _loop.wait(_loop.submit(work(1)), lambda: None) == 1
+    with pytest.raises(ZeroDivisionError):
+        _loop.wait(_loop.submit(work(0)), lambda: None)
+
+
+def test_it_is_awaited_on_a_loop_of_the_caller():
+    async def work():
+        return threading.current_thread().name
+
+    async def caller():
+        return await _loop.bridge(_loop.submit(work()))
+
+    assert asyncio.run(caller()) == "ccnb-loop"
+
+
+def test_ctrl_c_asks_for_the_end_and_waits_until_all_is_cleaned_up():
+    ended, asked = [], []
+    begun = threading.Event()
+
+    async def work():
+        stop = asyncio.Event()
+        asked.append(lambda: _loop.call(stop.set))
+        begun.set()
+        await stop.wait()
+        await asyncio.sleep(0.1)
+        ended.append("cleaned up")
+
+    future = _loop.submit(work())
+    assert begun.wait(20)
+    threading.Timer(0.1, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        _loop.wait(future, asked[0])
+    assert ended == ["cleaned up"]
+
+
+def test_ctrl_c_is_held_back_for_a_while_and_comes_then():
+    _loop.ready()
+    seen = []
+
+    def go_on():
+        with _loop.uninterrupted():
+            interrupt()
+            seen.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on()
+    assert seen == ["went on"]
+
+
+def test_other_threads_have_no_ctrl_c_to_hold_back():
+    found = []
+
+    def elsewhere():
+        with _loop.uninterrupted():
+            found.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [False]
+
+
+def test_what_was_left_behind_comes_to_its_end_when_the_program_does():
+    program = """
+import asyncio
+from ccnb import _loop
+
+async def behind():
+    await asyncio.sleep(0.3)
+    print("removed", flush=True)
+
+async def work():
+    _loop.leave_behind(behind())
+
+_loop.submit(work()).result()
+print("result", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.split(), done.returncode) == (["result", "removed"], 0)
