@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -25,6 +26,7 @@ STORE_VARIABLE = "CCNB_STORE"
 """Labels, as far as processes have them: variables that all descendants inherit."""
 _PLACE_VARIABLE = "CCNB_PLACE"
 
+_DEATH_S = 5.0
 _RANK_WALLED, _RANK_PLAIN = 20, 5
 _INSTALL = "pip install 'ccnb-toolkit[local]'"
 _NO_PROGRAM = "no claude program is on PATH, and the claude-agent-sdk wheel isn't installed"
@@ -190,7 +192,7 @@ def _process(place: Place) -> psutil.Process | None:
         os.waitpid(pid, os.WNOHANG)
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        if abs(process.create_time() - place.details["created"]) < 1 and process.status() != "zombie":
+        if abs(process.create_time() - place.details["created"]) < 1 and not _is_dead(process):
             return process
     return None
 
@@ -215,10 +217,21 @@ def _destroy(place: Place) -> None:
     for other in ended:
         with suppress(psutil.Error):
             other.kill()
+    until = time.monotonic() + _DEATH_S
     for other in ended:
         # Killed is not gone: until then it would be found as a place.
+        while not _is_dead(other) and time.monotonic() < until:
+            time.sleep(0.005)
         with suppress(psutil.Error, ChildProcessError):
-            other.wait(timeout=5)
+            # Of those that are not our own children the machine's init takes leave, in its own time.
+            other.wait(timeout=0)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _of_run(run_id: str) -> Iterator[psutil.Process]:
