@@ -21,9 +21,10 @@ def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process is there, and more than a name in the table of processes."""
+    """Return whether a process, or a thread of it that holds what it has open, is more than a name."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 

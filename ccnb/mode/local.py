@@ -228,8 +228,10 @@ def _destroy(place: Place) -> None:
 
 
 def _is_dead(process: psutil.Process) -> bool:
+    """Return whether nothing of a process runs, be it still in the table of processes."""
     try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
+        # The first thread can be dead while others, with all that the process has open, are not.
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
 
