@@ -26,25 +26,25 @@ _loop: asyncio.AbstractEventLoop | None = None
 _behind: set[asyncio.Task[Any]] = set()
 
 
-def ready() -> None:
-    """Make the loop and its thread, if they aren't there yet."""
-    _background()
-
-
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block; call `ready` before.
+    """Hold Ctrl-C back until the end of the block.
 
-    A thread inherits what is held back from the one that makes it, and so would the agent's process.
+    By a handler, not by a mask: a masked signal goes to another thread, and Python interrupts this one.
     """
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        # Other threads get no Ctrl-C; and what was set by no Python could not be set again.
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: came.set())
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+        if came.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:

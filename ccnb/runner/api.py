@@ -165,7 +165,6 @@ def begin(
 ) -> Run:
     """Begin a run of a settled spec, under an id that nobody else has."""
     handle = Run(run_id, store)
-    _loop.ready()
     try:
         with _loop.uninterrupted():
             _write_down(handle.run_id, spec, store, progress)

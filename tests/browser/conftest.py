@@ -13,19 +13,19 @@ SHOTS = Path(os.environ["CCNB_SCREENSHOTS"]).absolute() if os.environ.get("CCNB_
 """A folder for pictures of what the tests see; none are taken without it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def inside():
     with quiet.network() as words:
         yield words
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium(inside, tmp_path_factory):
     with lab.browser(tmp_path_factory.mktemp("browser"), inside) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jupyter(inside, tmp_path_factory):
     with lab.server(tmp_path_factory.mktemp("lab"), inside) as found:
         yield found

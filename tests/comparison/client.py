@@ -7,8 +7,8 @@ import sys
 import ccnb
 
 VARIANTS = {
-    "quick": {"env": {"AGENT": "init; echo x >> made; sleep 0.05; say one; result"}},
-    "slow": {"env": {"AGENT": "init; echo x >> made; sleep 0.3; say one; result"}},
+    "quick": {"env": {"AGENT": "init; echo x >> made; sleep 0.12; say one; result"}},
+    "slow": {"env": {"AGENT": "init; echo x >> made; sleep 0.45; say one; result"}},
 }
 
 
