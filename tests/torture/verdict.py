@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +45,7 @@ def _of_events(result: ccnb.RunResult, fault: Fault, sayings: int) -> Iterator[s
         yield "events are not each there once and in order"
     output = result.folder.inside / "out"
     # From far away it comes back only where the place was still there.
-    written = list(_messages(output)) if output.exists() else offsets
+    written = list(_lines(output)) if output.exists() else offsets
     if offsets != written[: len(offsets)] or (result.outcome == "success" and len(offsets) < len(written)):
         yield f"{len(offsets)} events of {len(written)} lines: {set(offsets) ^ set(written)}"
     said = [event.text for event in result.events if event.type == "assistant" and event.text]
@@ -66,14 +65,13 @@ def _of_events(result: ccnb.RunResult, fault: Fault, sayings: int) -> Iterator[s
         yield f"{len(texts)} of {sayings} events"
 
 
-def _messages(output: Path) -> Iterator[int]:
-    """Yield where each message begins in what the agent wrote."""
+def _lines(output: Path) -> Iterator[int]:
+    """Yield where each line begins in what the agent wrote; the last one may be cut off by a full disk."""
     offset = 0
-    for line in output.read_bytes().splitlines(keepends=True):
-        with contextlib.suppress(ValueError):
-            if isinstance(json.loads(line), dict):
-                yield offset
-        offset += len(line)
+    for line in output.read_bytes().split(b"\n"):
+        if line.strip():
+            yield offset
+        offset += len(line) + 1
 
 
 def _of_timings(result: ccnb.RunResult) -> Iterator[str]:
