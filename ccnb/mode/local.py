@@ -249,7 +249,7 @@ def _labelled() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
             if process.pid == os.getpid():
                 continue
             env = process.environ()
-            if RUN_VARIABLE in env and process.status() != "zombie":
+            if RUN_VARIABLE in env and not _is_dead(process):
                 yield process, env
 
 
