@@ -8,43 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import signal
+import math
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from ccnb._interrupts import Flag
 
 T = TypeVar("T")
 
 _BLOCKING_CALLS = 64
 """Calls to engines that may block at once: about one for each run that starts or ends."""
 _EXIT_WAIT_S = 20.0
-_SLICE_S = 0.2
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _behind: set[asyncio.Task[Any]] = set()
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block.
-
-    By a handler, not by a mask: a masked signal goes to another thread, and Python interrupts this one.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        # Other threads get no Ctrl-C; and what was set by no Python could not be set again.
-        yield
-        return
-    came = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: came.set())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came.is_set():
-            signal.raise_signal(signal.SIGINT)
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -63,20 +42,23 @@ def wait(future: concurrent.futures.Future[T], on_interrupt: Callable[[], object
     A second Ctrl-C stops the waiting.
     """
     try:
-        while True:
-            # In slices: a wait without an end may sleep through a signal that another thread took.
-            concurrent.futures.wait([future], timeout=_SLICE_S)
-            if future.done():
-                return future.result()
+        _wait_for_end(future)
     except KeyboardInterrupt:
         on_interrupt()
         finish(future)
         raise
+    return future.result()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do work on the background loop and return its result; on Ctrl-C it is cancelled."""
+    future = submit(work)
+    return wait(future, future.cancel)
 
 
 def finish(future: concurrent.futures.Future[Any]) -> None:
     """Wait for the end of something that was asked to end, but not for ever."""
-    concurrent.futures.wait([future], timeout=_EXIT_WAIT_S)
+    _wait_for_end(future, _EXIT_WAIT_S)
 
 
 async def bridge(future: concurrent.futures.Future[T]) -> T:
@@ -89,6 +71,12 @@ def leave_behind(work: Coroutine[Any, Any, Any]) -> None:
     task = asyncio.get_running_loop().create_task(work)
     _behind.add(task)
     task.add_done_callback(_behind.discard)
+
+
+def _wait_for_end(future: concurrent.futures.Future[Any], limit_s: float = math.inf) -> None:
+    over = Flag()
+    future.add_done_callback(lambda _: over.set())
+    over.wait(limit_s)
 
 
 def _background() -> asyncio.AbstractEventLoop:
@@ -112,4 +100,4 @@ def _drain() -> None:
         if _behind:
             await asyncio.wait(_behind, timeout=_EXIT_WAIT_S)
 
-    asyncio.run_coroutine_threadsafe(all_done(), _background()).result(_EXIT_WAIT_S + 1)
+    finish(submit(all_done()))

@@ -14,7 +14,7 @@ ROOT = Path(ccnb.__file__).parent
 
 FLOORS = (
     # The ground floor's values are made of one another, in this order.
-    {"errors"},
+    {"errors", "_interrupts"},
     {"redact"},
     {"network"},
     {"spec"},

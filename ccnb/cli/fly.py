@@ -6,11 +6,10 @@ import asyncio
 import getpass
 import re
 import secrets
-from collections.abc import Coroutine
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.table import Table
 
@@ -20,8 +19,6 @@ from ccnb.cli.output import console, print_json, say
 from ccnb.errors import CcnbError, ModeUnavailableError, SpecError
 from ccnb.fly import Client, Machine, Settings, images
 from ccnb.store import Store, home
-
-T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOG_PAUSE_S = 1.0
@@ -36,8 +33,8 @@ def setup(app: str | None, org: str | None, region: str | None) -> int:
     if not _NAME.fullmatch(settings.app):
         raise SpecError(f"{settings.app!r} can't name an app; use small letters, digits and '-'")
     client = Client(settings.needed())
-    if _run(client.app()) is None:
-        _run(client.make_app())
+    if _loop.run(client.app()) is None:
+        _loop.run(client.make_app())
         say(f"made app {settings.app} in organisation {settings.org}")
     else:
         say(f"app {settings.app} is there already")
@@ -55,7 +52,7 @@ def build(engine: str | None, *, remote: bool) -> int:
         say(f"  fly deploy --app {settings.app} --build-only --push --remote-only --image-label ccnb")
         say(f"  export CCNB_FLY_IMAGE={repository}:ccnb")
         return 0
-    if _run(Client(settings).app()) is None:
+    if _loop.run(Client(settings).app()) is None:
         raise ModeUnavailableError(f"Fly.io has no app {settings.app!r} yet; run `ccnb fly setup`")
     from ccnb import engine as engines
 
@@ -81,7 +78,7 @@ def status(*, as_json: bool) -> int:
     """Show the app, its image and the machines that runs have."""
     settings = Settings.find().needed()
     client = Client(settings)
-    app, machines = _run(_both(client))
+    app, machines = _loop.run(_both(client))
     if app is None:
         raise ModeUnavailableError(f"Fly.io has no app {settings.app!r} yet; run `ccnb fly setup`")
     ours = [machine for machine in machines if "ccnb_run" in machine.metadata and not machine.is_gone]
@@ -115,11 +112,11 @@ def logs(run_id: str, *, follow: bool) -> int:
     row = Store().run(run_id)
     place = Store().place(row.run_id)
     client = Client(settings)
-    machine = place["id"] if place else _run(_machine_of(client, row.run_id))
+    machine = place["id"] if place else _loop.run(_machine_of(client, row.run_id))
     seen: set[str] = set()
     token = ""
     while True:
-        entries, token = _run(client.logs(machine, token))
+        entries, token = _loop.run(client.logs(machine, token))
         for entry in entries:
             key = f"{entry.get('timestamp')} {entry.get('message')}"
             # Neither is every line here nor each one once, and other machines' old ones may be among them.
@@ -129,7 +126,7 @@ def logs(run_id: str, *, follow: bool) -> int:
         if not entries and not follow:
             return 0
         if not entries:
-            _run(asyncio.sleep(_LOG_PAUSE_S))
+            _loop.run(asyncio.sleep(_LOG_PAUSE_S))
 
 
 async def _machine_of(client: Client, run_id: str) -> str:
@@ -163,7 +160,3 @@ def _write_toml(path: Path, settings: Settings) -> None:
         path.unlink(missing_ok=True)
         path.write_text(new)
         say(f"wrote {path}")
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    return _loop.submit(work).result()

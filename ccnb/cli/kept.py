@@ -138,7 +138,7 @@ def _remove(store: Store, row: RunRow) -> int:
         _end(row)
     stored = store.place(row.run_id)
     if stored is not None:
-        _loop.submit(modes.get(row.mode).destroy(Place.from_dict(stored))).result()
+        _loop.run(modes.get(row.mode).destroy(Place.from_dict(stored)))
     freed = row.folder.size_bytes
     store.remove(row.run_id)
     return freed

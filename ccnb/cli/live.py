@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ccnb._interrupts import Flag
 from ccnb.events import Event
 from ccnb.render import event_lines, harmless, status_line
 from ccnb.runner.handles import Run, RunResult
@@ -21,7 +21,6 @@ from ccnb.stream import Tally
 
 _REFRESH_PER_S = 8
 _LOOK_S = 0.05
-_SLICE_S = 0.2
 _END_LIMIT_S = 20.0
 """How long a run that was interrupted may take to clean up before we leave it to `attach`."""
 
@@ -64,7 +63,7 @@ class View:
         CcnbError
         """
         self._run = run
-        shown = threading.Event()
+        shown = Flag()
 
         def show() -> None:
             try:
@@ -75,10 +74,10 @@ class View:
         with self._display(), self._hear_interrupt():
             threading.Thread(target=show, daemon=True).start()
             try:
-                _wait(shown)
+                shown.wait()
             except KeyboardInterrupt:
                 run.cancel()
-                _wait(shown, _END_LIMIT_S)
+                shown.wait(_END_LIMIT_S)
                 raise
         return run.result()
 
@@ -170,10 +169,3 @@ class View:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-
-
-def _wait(event: threading.Event, limit_s: float = math.inf) -> None:
-    """Wait in slices: a Ctrl-C that the system gave to another thread is heard at the next one."""
-    until = time.monotonic() + limit_s
-    while not event.is_set() and time.monotonic() < until:
-        event.wait(_SLICE_S)

@@ -64,7 +64,7 @@ def _places(store: Store) -> list[Place]:
         mode, label = SandboxMode(), store_id(store)
         return [*await mode.lasting(label, store.home), *await mode.places(label)]
 
-    return _loop.submit(look()).result()
+    return _loop.run(look())
 
 
 def _words(place: Place) -> list[str]:
@@ -80,7 +80,7 @@ def _remove(store: Store, place: Place) -> Swept:
         (swept,) = remove_places(mode.name, [place])
     if swept.removed and place.details.get("lasting"):
         try:
-            _loop.submit(mode.forget(place, store.home)).result()
+            _loop.run(mode.forget(place, store.home))
         except CcnbError as error:
             return Swept(place.run_id, mode.name, False, error.message)
     return swept

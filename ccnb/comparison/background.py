@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any
 
 from ccnb import _loop
+from ccnb._interrupts import Flag
 from ccnb.comparison.api import acompare
 from ccnb.comparison.matrix import Prompts
 from ccnb.comparison.result import Comparison
@@ -30,8 +32,8 @@ class Comparing:
         self.runs: list[Run] = []
         """Those that have begun so far."""
         self._on_run = on_run
-        self._ended = threading.Event()
-        self._future = _loop.submit(self._compare(prompts, options))
+        self._ended = Flag()
+        _loop.call(lambda: self._begin(acompare(prompts, on_run=self._take, **options)))
 
     @property
     def done(self) -> bool:
@@ -40,7 +42,7 @@ class Comparing:
 
     def cancel(self) -> None:
         """Begin no more runs and end those that go on; `done` says when that is so."""
-        self._future.cancel()
+        _loop.call(self._cancel)
 
     def result(self) -> Comparison:
         """Wait for the end and return what came of it.
@@ -50,13 +52,24 @@ class Comparing:
         CcnbError
         concurrent.futures.CancelledError
         """
-        return self._future.result()
+        self._ended.wait()
+        if self._task.cancelled():
+            raise CancelledError
+        return self._task.result()
 
-    async def _compare(self, prompts: Prompts, options: dict[str, Any]) -> Comparison:
-        try:
-            return await acompare(prompts, on_run=self._take, **options)
-        finally:
-            self._ended.set()
+    def _begin(self, work: Coroutine[Any, Any, Comparison]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+        # Not in the work itself: what is cancelled at once is never begun, and has ended all the same.
+        self._task.add_done_callback(self._end)
+
+    def _cancel(self) -> None:
+        self._task.cancel()
+
+    def _end(self, task: asyncio.Task[Comparison]) -> None:
+        if not task.cancelled():
+            # Asked for, so that asyncio doesn't complain of an error that nobody wanted to hear of.
+            task.exception()
+        self._ended.set()
 
     def _take(self, run: Run) -> None:
         self.runs.append(run)

@@ -125,7 +125,7 @@ def check_places(lock: Lock, arms: Iterable[Arm], say: Say) -> None:
     """
     specs = {(arm.spec.mode, arm.spec.image): arm.spec for arm in arms}
     for place, spec in specs.items():
-        image = _loop.submit(modes.get(spec.mode).prepare(spec, say)).result()
+        image = _loop.run(modes.get(spec.mode).prepare(spec, say))
         _compare(lock, place, {"image_digest": image.conditions.get("image_digest")})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ccnb._interrupts import Flag
 from ccnb.credentials import login
 from ccnb.credentials.token import Credential
 
@@ -24,7 +25,7 @@ class _Look:
         self.items = items
         self.found: list[Credential | str] = []
         self.begun_at = self.ended_at = time.monotonic()
-        self.done = threading.Event()
+        self.done = Flag()
         threading.Thread(target=self._look, name="ccnb-keychain", daemon=True).start()
 
     @property

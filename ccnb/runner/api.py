@@ -12,6 +12,7 @@ from typing import Any
 
 from ccnb import _loop
 from ccnb import mode as modes
+from ccnb._interrupts import uninterrupted
 from ccnb.errors import (
     CcnbError,
     RunBusyError,
@@ -166,7 +167,7 @@ def begin(
     """Begin a run of a settled spec, under an id that nobody else has."""
     handle = Run(run_id, store)
     try:
-        with _loop.uninterrupted():
+        with uninterrupted():
             _write_down(handle.run_id, spec, store, progress)
             _follow(handle, store, on_event, on_progress)
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ import dataclasses
 import math
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ccnb import _loop, render
+from ccnb._interrupts import Flag
 from ccnb.errors import AgentError, CcnbError, WithoutInnerFrames
 from ccnb.events import Event
 from ccnb.gateway import network_log
@@ -130,7 +130,8 @@ class Run:
     def __init__(self, run_id: str, store: Store) -> None:
         self.run_id = run_id
         self._store = store
-        self._changed = threading.Condition()
+        self._iterators: list[Flag] = []
+        """Of each that waits for events: set when there may be new ones."""
         self._state = "preparing"
         self._health = "ok"
         self._watchers = 0
@@ -190,13 +191,13 @@ class Run:
         _loop.call(self._cancel_wanted.set)
 
     def __iter__(self) -> Iterator[Event]:
-        with self._watched():
+        with self._watched(), self._notified() as changed:
             for event in self._events_or_waits():
                 if event is not None:
                     yield event
                     continue
-                with self._changed:
-                    self._changed.wait(_LOOK_S)
+                changed.wait(_LOOK_S)
+                changed.clear()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         with self._watched():
@@ -240,6 +241,16 @@ class Run:
         finally:
             self._watchers -= 1
 
+    @contextmanager
+    def _notified(self) -> Iterator[Flag]:
+        """Give a flag that is set when there may be new events."""
+        changed = Flag()
+        self._iterators.append(changed)
+        try:
+            yield changed
+        finally:
+            self._iterators.remove(changed)
+
     def _needed(self) -> concurrent.futures.Future[RunResult]:
         assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101
         return self._future
@@ -249,5 +260,5 @@ class Run:
         self._notify()
 
     def _notify(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        for changed in tuple(self._iterators):
+            changed.set()

@@ -17,7 +17,7 @@ def readiness() -> ModeList:
     async def probe_all() -> list[Readiness]:
         return list(await asyncio.gather(*map(modes.probe, modes.names())))
 
-    found = _loop.submit(probe_all()).result()
+    found = _loop.run(probe_all())
     return ModeList(sorted(found, key=lambda r: (-r.rank, r.mode)))
 
 

@@ -40,7 +40,7 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
     older_than_s
         Take runs that began longer ago than this for beyond their lifetime.
     """
-    return _loop.submit(_sweep(Store(), older_than_s)).result()
+    return _loop.run(_sweep(Store(), older_than_s))
 
 
 def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
@@ -53,7 +53,7 @@ def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
         store = Store()
         return [await _sweep_one(store, modes.get(mode), place, 0.0) for place in places]
 
-    return _loop.submit(remove()).result()
+    return _loop.run(remove())
 
 
 async def _sweep(store: Store, older_than_s: float | None) -> list[Swept]:
