@@ -14,10 +14,17 @@ import psutil
 
 def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
     """Wait until something holds."""
+    assert came_to_pass(condition, limit_s), "it did not come to pass in time"
+
+
+def came_to_pass(condition: Callable[[], object], limit_s: float) -> bool:
+    """Wait until something holds; return whether it did in time."""
     end = time.monotonic() + limit_s
     while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
+        if time.monotonic() > end:
+            return False
         time.sleep(0.05)
+    return True
 
 
 def is_alive(pid: int) -> bool:

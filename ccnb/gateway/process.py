@@ -61,7 +61,7 @@ def ensure(home: Path, *, tcp_host: str | None = None) -> Address:
     try:
         return _ensured(home, tcp_host)
     except GatewayError:
-        # One that was killed as it started, or as it was asked, is replaced the next time.
+        # One that was killed as it started, or as it was asked to listen, is replaced the next time.
         return _ensured(home, tcp_host)
 
 

@@ -212,16 +212,20 @@ def serve(spec: RunSpec, run_id: str, store: Store) -> None:
     """
     if not needs_gateway(spec):
         return
+    gateway.ensure(store.home)
+    if not needs_credential(spec):
+        return
     try:
-        _serve(spec, run_id, store.home)
+        _hand_over(run_id, store.home)
     except GatewayError:
-        # One that was killed as it was asked is replaced when it is asked again.
-        _serve(spec, run_id, store.home)
+        # It was killed in the middle of this; another takes its place, with no credential yet.
+        gateway.ensure(store.home)
+        _hand_over(run_id, store.home)
 
 
-def _serve(spec: RunSpec, run_id: str, home: Path) -> None:
-    gateway.ensure(home)
-    if needs_credential(spec) and not gateway.knows(home, run_id):
+def _hand_over(run_id: str, home: Path) -> None:
+    """Give the gateway the run's credential, unless it has it."""
+    if not gateway.knows(home, run_id):
         found = credentials.find()
         gateway.give(home, run_id, Pass(found.variable, found.value, Upstream.from_environment()))
 

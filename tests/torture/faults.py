@@ -20,6 +20,7 @@ from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.torture.scene import PATIENCE_S, Scene
 from tests.torture.tasks import MODES
+from tests.waiting import came_to_pass
 
 OF_A_HARMED_AGENT = frozenset({"success", "agent_error", "lost", "infrastructure"})
 OF_AN_INTERRUPT = frozenset({"success", "cancelled"})
@@ -170,7 +171,7 @@ def _restart_engine(scene: Scene) -> None:
         start_new_session=True,
     )
     ask = {"docker": ["docker", "version"], "podman": ["podman", "--remote", "version"]}[scene.task.mode]
-    scene.wait_for(lambda: subprocess.run(ask, capture_output=True).returncode == 0, 60)
+    came_to_pass(lambda: subprocess.run(ask, capture_output=True).returncode == 0, 60)
 
 
 def _fill_disk(scene: Scene) -> None:

@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from ccnb.mode.base import Place
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
 from tests.torture.tasks import Task
+from tests.waiting import came_to_pass
 
 ROOM_FOR_STORE = "24m"
 START_S = 60
@@ -62,18 +62,9 @@ class Scene:
         """Return what must not show."""
         return [value for value in (self.secret, self.task.key) if value]
 
-    def wait_for(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Wait until something holds, and say whether it did."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
-        return True
-
     def await_begin(self) -> bool:
         """Wait until the client has named its run; return whether there is one."""
-        self.wait_for(lambda: "\n" in self.output.read_text() or self.client.poll() is not None, START_S)
+        came_to_pass(lambda: "\n" in self.output.read_text() or self.client.poll() is not None, START_S)
         rows = Store(self.home).runs()
         self.run_id = rows[0].run_id if rows else ""
         return bool(rows)

@@ -13,6 +13,7 @@ from ccnb.results import PHASES
 from tests.torture import leaks
 from tests.torture.faults import Fault
 from tests.torture.scene import Scene
+from tests.waiting import came_to_pass
 
 _REMOVAL_S = 15
 
@@ -86,9 +87,9 @@ def _of_places(scene: Scene) -> Iterator[str]:
     def left() -> list[object]:
         return [*scene.places(), *(name for name in scene.task.left() if name not in scene.left_before)]
 
-    if not scene.wait_for(lambda: not left(), _REMOVAL_S):
+    if not came_to_pass(lambda: not left(), _REMOVAL_S):
         yield f"left behind: {left()}"
-    if not scene.wait_for(lambda: not list(scene.processes()), _REMOVAL_S):
+    if not came_to_pass(lambda: not list(scene.processes()), _REMOVAL_S):
         yield f"left running: {list(scene.processes())}"
 
 
