@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import tempfile
 import time
@@ -17,7 +18,7 @@ from rich.console import Console
 from bench.peers import at_once, commands, containers, data, machine, model, page, picture, processes, table
 from bench.peers.given import FULL, QUICK, ROOT, Given, Sizes, said
 from bench.peers.packages import ALL, INSPECT, MINI, SDK, install
-from bench.peers.rows import Row
+from bench.peers.rows import NOT_MEASURED, Row, rows_of
 from ccnb import claude
 from ccnb.engine import connect, default_reference
 from ccnb.errors import CcnbError
@@ -52,6 +53,9 @@ def main() -> None:
         _write(KEPT, measured)
         PAGE.write_text(page.page(measured))
         picture.draw(measured, PAGE.with_suffix(".svg"))
+    missing = sum(row.why.startswith(NOT_MEASURED) for row in rows_of(measured))
+    if missing:
+        raise SystemExit(f"{missing} figures could not be measured; the table says why")
 
 
 def measure(console: Console, sizes: Sizes) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def _given(sizes: Sizes) -> Iterator[Given]:
         host = "127.0.0.1"
         try:
             given = replace(given, image=_own_image(), double=agent_image("docker"))
-            host = said("docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+            host = _bridge_address()
         except CcnbError as error:
             given = replace(given, no_engine=error.message)
         with model.serving(host) as url:
@@ -98,6 +102,13 @@ def _given(sizes: Sizes) -> Iterator[Given]:
             finally:
                 for state in home.glob("*/gateway.state"):
                     process.stop(state.parent)
+
+
+def _bridge_address() -> str:
+    """Return this machine's address on Docker's bridge; one just made has only a subnet."""
+    told = said("docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}")
+    config = json.loads(told)
+    return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 def _own_image() -> str:

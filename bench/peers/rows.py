@@ -9,6 +9,9 @@ from typing import Any, Self
 
 from bench.peers.figures import Better, Figure
 
+NOT_MEASURED = "not measured"
+"""How the reason begins of a row that should have values."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -40,7 +43,7 @@ class Row:
     @classmethod
     def absent(cls, figure: Figure, peer: str, why: str) -> Self:
         """Return the row of a figure that could not be measured."""
-        return cls(figure.name, peer, figure.unit, figure.better, why=f"not measured: {why}")
+        return cls(figure.name, peer, figure.unit, figure.better, why=f"{NOT_MEASURED}: {why}")
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
