@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Self
 
 from ccnb.errors import SpecError
@@ -90,20 +91,39 @@ class _Spellings:
     """The ways in which JSON, at any depth, and URLs write a value, as one pattern."""
 
     def __init__(self, value: str) -> None:
-        codes = {code for c in value for code in (*_escapes(c), *_octets(c))}
-        # A text is worth the search only where one of the value's own characters is written in another
-        # way: a terminal's colours, which JSON writes as \u001b, are not.
-        signs = "|".join(re.escape(code) for code in sorted(codes))
-        plus = r"|\+" if " " in value else ""
-        self._signs = re.compile(rf"[\\%](?i:{signs}){plus}")
-        # JSON in JSON doubles each backslash, so their number is free. Possessive, and begun at the first
-        # of a row only: no text makes the search slow.
-        units = (_unit(len(row), c) for row, c in re.findall(r"(?s)(\\*)([^\\]|\Z)", value) if row or c)
-        self._pattern = re.compile(r"(?<!\\)" + "".join(units))
+        self._value = value
+        self._first_signs = ("\\", "%", *("+" if " " in value else ""))
 
     def mask(self, text: str) -> str:
         """Return the text with the value replaced wherever it is spelled in such a way."""
-        return self._pattern.sub(MASK, text) if self._signs.search(text) else text
+        # From the cheapest question to the dearest: most texts have no such sign, and to compile the
+        # patterns of a long value takes longer than to go through a short run's events.
+        if any(sign in text for sign in self._first_signs) and self._signs.search(text):
+            return self._pattern.sub(MASK, text)
+        return text
+
+    @cached_property
+    def _signs(self) -> re.Pattern[str]:
+        """One of the value's own characters, written in another way.
+
+        The escapes of a terminal's colours are none of these: a text that has no others isn't
+        worth the search.
+        """
+        codes = {code for c in self._value for code in (*_escapes(c), *_octets(c))}
+        signs = "|".join(re.escape(code) for code in sorted(codes))
+        plus = r"|\+" if " " in self._value else ""
+        return re.compile(rf"[\\%](?i:{signs}){plus}")
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """The whole value in any such spelling.
+
+        JSON in JSON doubles each backslash, so their number is free. Possessive, and begun at the first of a
+        row only: no text makes the search slow.
+        """
+        rows = re.findall(r"(?s)(\\*)([^\\]|\Z)", self._value)
+        units = (_unit(len(row), c) for row, c in rows if row or c)
+        return re.compile(r"(?<!\\)" + "".join(units))
 
 
 def _escapes(character: str) -> list[str]:
