@@ -85,6 +85,28 @@ MIGRATIONS = (
         PRIMARY KEY (comparison, number, attempt)
     ) WITHOUT ROWID;
     """,
+    # Without a rowid a whole event is the key of its row, and a search reads all of each one that it passes:
+    # an event of 10 MB cost every later run as much memory, in each of its threads.
+    """
+    ALTER TABLE events RENAME TO events_by_key;
+    CREATE TABLE events (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        offset INTEGER NOT NULL,    -- the byte at which the event's line begins
+        arrived_at REAL NOT NULL,
+        at REAL NOT NULL,
+        type TEXT NOT NULL,
+        subtype TEXT,
+        message_id TEXT,
+        parent_tool_use_id TEXT,
+        tool_use_id TEXT,           -- of the first tool use or result in it
+        tool_name TEXT,
+        is_error INTEGER,
+        raw TEXT NOT NULL,          -- the message as received, redacted
+        PRIMARY KEY (run, offset)
+    );
+    INSERT INTO events SELECT * FROM events_by_key ORDER BY run, offset;
+    DROP TABLE events_by_key;
+    """,
 )
 
 

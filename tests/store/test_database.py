@@ -48,6 +48,14 @@ store = Store(Path(sys.argv[1]))
 run_id = sys.argv[2]
 """
 
+PEAK = """
+def grown_to():
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+"""
+"""The most memory that the child has had, in kB."""
+
 
 @pytest.fixture
 def store(home):
@@ -288,6 +296,23 @@ def test_a_line_of_ten_megabytes_is_stored(store):
     store.append("r1", [long], 10_000_030, b"")
     (back,) = store.events("r1")
     assert back == long[0]
+
+
+def test_a_long_line_costs_those_no_memory_who_look_at_other_runs(store):
+    for run_id in ("before", "long", "after"):
+        add(store, run_id)
+    line = json.dumps({"type": "user", "text": "x" * 10_000_000}).encode()
+    store.append("long", [event(line)], len(line), b"")
+    script = """
+assert not list(store.events("none"))
+before = grown_to()
+for run_id in ("before", "after"):
+    assert not list(store.events(run_id))
+    assert store.count_events(run_id) == 0
+print(grown_to() - before)
+"""
+    told = child(store, PEAK + script, "long").communicate(timeout=60)[0]
+    assert int(told) < 2_000
 
 
 def test_any_tool_that_reads_sqlite_can_ask_for_tools_and_errors(store):

@@ -53,6 +53,21 @@ def test_a_file_of_any_older_version_ends_as_a_new_one(database, tmp_path, steps
     assert version(database) == version(new)
 
 
+def test_events_of_an_older_version_are_kept(database):
+    for number, step in enumerate(MIGRATIONS[:3]):
+        database.executescript(step)
+        database.execute(f"PRAGMA user_version = {number + 1}")
+    for run in (1, 2):
+        runs = "INSERT INTO runs (run, run_id, mode, state, created_at, spec, fingerprint, progress)"
+        database.execute(f"{runs} VALUES (?, ?, '', '', 0, '', '', '')", (run, f"r{run}"))
+    events = [
+        (run, at, 0.5, 0.5, "x", None, None, None, None, None, 0, "{}") for run in (1, 2) for at in (0, 9)
+    ]
+    database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", events[::-1])
+    migrate(database)
+    assert database.execute("SELECT * FROM events").fetchall() == events
+
+
 def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(database, tmp_path):
     migrate(database)
     database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
