@@ -65,7 +65,7 @@ install_packages() {
     podman:podman crun:crun runc:runc catatonit:catatonit slirp4netns:slirp4netns \
     newuidmap:uidmap fuse-overlayfs:fuse-overlayfs rootlesskit:rootlesskit \
     bwrap:bubblewrap git:git debootstrap:debootstrap update-ca-certificates:ca-certificates \
-    chromium:chromium
+    chromium:chromium faketime:faketime
 }
 
 # --- processes, known by id --------------------------------------------------------------------
