@@ -16,6 +16,11 @@ _FAST_S = 0.004
 _SLOW_S = 0.012
 _AWAKE = 64
 """Looks after the last bytes for which the file is watched at the fast pace."""
+_FEW = 4
+"""Files at once, two of each run, that are. With more, the looks would take a good part of all our time."""
+
+_followed = 0
+"""Files that this process follows."""
 
 
 async def follow(folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
@@ -24,10 +29,12 @@ async def follow(folder: RunFolder, name: str, offset: int) -> AsyncIterator[byt
     A file that isn't there yet is waited for. Neither inotify nor an engine's log is used: a mounted
     folder may be shared by a virtual machine, and logs change bytes.
     """
+    global _followed  # noqa: PLW0603 - the pace of each depends on all
     while (descriptor := folder.open_inside(name)) is None:
         yield b""
         await asyncio.sleep(_SLOW_S)
     idle = 0
+    _followed += 1
     try:
         while True:
             chunk = os.pread(descriptor, CHUNK, offset)
@@ -38,8 +45,9 @@ async def follow(folder: RunFolder, name: str, offset: int) -> AsyncIterator[byt
                 # There is more. The other runs, and whoever wants this one to end, get their turn first.
                 await asyncio.sleep(0)
             else:
-                await asyncio.sleep(_FAST_S if idle < _AWAKE else _SLOW_S)
+                await asyncio.sleep(_FAST_S if idle < _AWAKE and _followed <= _FEW else _SLOW_S)
     finally:
+        _followed -= 1
         os.close(descriptor)
 
 
