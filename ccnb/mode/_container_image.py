@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ccnb import claude
 from ccnb.engine import Engine
 from ccnb.engine import images as engine_images
@@ -40,22 +42,25 @@ def prepare(engine: Engine, spec: RunSpec, say: Say) -> Image:
         "image": reference,
         "image_digest": str(found["Id"]),
     }
+    program = None if ours else _program(engine, say)
+    if program is not None:
+        conditions["program"] = claude.stamp(program)
     if engine.ignored_limits:
         conditions["ignored_limits"] = ", ".join(engine.ignored_limits)
     return Image(
         reference=reference,
-        mount_program="" if ours else _program(engine, say),
+        mount_program=str(program or ""),
         conditions=conditions,
         api_by_tcp=("127.0.0.1", _HOST_NAMES[engine.kind]) if engine.in_vm else None,
         path=next((v[5:] for v in config.get("Env") or [] if v.startswith("PATH=")), ""),
     )
 
 
-def _program(engine: Engine, say: Say) -> str:
+def _program(engine: Engine, say: Say) -> Path:
     """Return a Linux `claude` to mount: this machine's, else the one in the project's image."""
     own = claude.find_program()
     if own is not None and own.open("rb").read(4) == b"\x7fELF" and not engine.in_vm:
-        return str(own)
+        return own
     reference = engine_images.default_reference()
     if engine_images.inspect(engine, reference) is None:
         engine_images.build(engine, say)
@@ -64,4 +69,4 @@ def _program(engine: Engine, say: Say) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         say("copying the claude program out of the project's image")
         engine_images.program_from(engine, reference, target)
-    return str(target)
+    return target
