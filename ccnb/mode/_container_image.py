@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ccnb import claude
@@ -10,7 +13,10 @@ from ccnb.engine import images as engine_images
 from ccnb.errors import ImageError
 from ccnb.mode.base import Image, Say
 from ccnb.spec import RunSpec
-from ccnb.store import home
+from ccnb.store import home, store_label
+
+LABEL_COPY = "ccnb.copy"
+"""Of a container that is never started: the program is copied out of it. Its value is the store."""
 
 _HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
 """By which an engine in a virtual machine lets its containers reach our loopback."""
@@ -65,8 +71,34 @@ def _program(engine: Engine, say: Say) -> Path:
     if engine_images.inspect(engine, reference) is None:
         engine_images.build(engine, say)
     target = home() / "agent" / reference.rpartition(":")[2] / "claude"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        say("copying the claude program out of the project's image")
-        engine_images.program_from(engine, reference, target)
+    with _copying():
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            say("copying the claude program out of the project's image")
+            engine_images.program_from(engine, reference, target, {LABEL_COPY: store_label(home())})
     return target
+
+
+def left_copies(engine: Engine, store_id: str) -> list[str]:
+    """Return the containers of a store from which the program was being copied when the copier died."""
+    try:
+        with _copying(wait=False):
+            return [found["Id"] for found in engine.list([f"{LABEL_COPY}={store_id}"])]
+    except BlockingIOError:
+        return []
+
+
+@contextmanager
+def _copying(*, wait: bool = True) -> Iterator[None]:
+    """Be the one that copies the program into this store; the kernel lets go of whoever dies.
+
+    Raises
+    ------
+    BlockingIOError
+        Another one copies, and we were not to wait.
+    """
+    folder = home() / "agent"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,10 +17,11 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.gateway.meeting import answers
+from ccnb.runner.plan import store_id
 from ccnb.store import Store
-from tests.conformance.test_attach import killed_at_first_event
-from tests.conformance.test_modes import DEMO
-from tests.conftest import AGENT_IMAGE, agent_image, missing
+from tests.conformance.test_attach import client, kill, killed_at_first_event
+from tests.conformance.test_modes import DEMO, run_until_clean
+from tests.conftest import AGENT_IMAGE, DOUBLES, agent_image, missing
 from tests.waiting import wait_for
 
 TESTER = 1234
@@ -393,6 +395,27 @@ def test_sweep_reaches_places_of_an_engine_that_is_no_longer_the_current_one(
         assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
         monkeypatch.setenv("CONTAINER_HOST", address)
         assert places("podman") == []
+
+
+def test_what_a_client_leaves_that_is_killed_as_it_copies_the_program_is_swept(
+    home, places, engine_mode, monkeypatch
+):
+    # A script can't be mounted, so the program comes out of the project's image.
+    monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
+    options = {"mode": engine_mode, "image": "node:22-slim"} | DEMO
+    engine = connect(engine_mode)
+    copies = [f"ccnb.copy={store_id(Store(home))}"]
+    process = client(options)
+    # The project's image may have to be built first.
+    wait_for(lambda: engine.list(copies), limit_s=600)
+    process.send_signal(signal.SIGSTOP)
+    assert ccnb.sweep() == []
+    assert len(engine.list(copies)) == 1
+    kill(process)
+    assert [(s.run_id, s.mode, s.removed) for s in ccnb.sweep()] == [("copy-of-claude", engine_mode, True)]
+    assert engine.list(copies) == []
+    result = run_until_clean(places, **options)
+    assert (result.outcome, result.check.passed) == ("success", True)
 
 
 def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_mode, agent):
