@@ -21,12 +21,11 @@ from ccnb.runner.plan import store_id
 from ccnb.store import Store
 from tests.conformance.test_attach import client, kill, killed_at_first_event
 from tests.conformance.test_modes import DEMO, run_until_clean
-from tests.conftest import AGENT_IMAGE, DOUBLES, agent_image, missing
+from tests.conftest import AGENT_IMAGE, DOUBLES, SYSTEM_PYTHON, agent_image, require
 from tests.waiting import wait_for
 
 TESTER = 1234
 ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
-SYSTEM_PYTHON = "/usr/bin/python3"
 SITE = next(p for p in sys.path if p.endswith("site-packages"))
 
 CLIENT = """
@@ -45,21 +44,7 @@ print(json.dumps({"outcome": result.outcome, "error": str(result.error), "files"
 """
 
 
-def same_python() -> bool:
-    """Return whether the system's Python can load what this one has installed."""
-    ask = [SYSTEM_PYTHON, "-c", "import sys; print(sys.version_info[:2])"]
-    try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == str(
-            sys.version_info[:2]
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return False
-
-
-needs_tester = pytest.mark.skipif(
-    not same_python() or subprocess.run(["id", "ccnbtest"], capture_output=True, check=False).returncode != 0,
-    reason="needs the user ccnbtest (make engines) and a system Python of this version",
-)
+needs_tester = pytest.mark.needs("tester")
 
 
 @pytest.fixture
@@ -193,11 +178,38 @@ def test_a_workspace_that_only_a_group_of_the_callers_can_enter_is_brought_there
 
 
 @needs_tester
+@pytest.mark.needs("docker", "root")
+def test_a_workspace_that_the_agent_may_only_read_is_a_sentence(tester_folder):
+    workspace = tester_folder / "workspace"
+    # The caller writes there by its group, which a container's user hasn't got.
+    shutil.chown(workspace, "root", "docker")
+    workspace.chmod(0o775)
+    image = agent_image("docker")
+    options = {"mode": "docker", "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
+    done = as_tester(tester_folder, options)
+    assert done.stderr.strip().endswith(f"the agent can't write in {workspace}; change its permissions")
+    assert list(workspace.iterdir()) == []
+    assert Store(tester_folder / "home").places_left() == []
+
+
+@needs_tester
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("permissions", [0o755, 0o733, 0o766])
+def test_a_workspace_that_the_caller_may_not_use_is_refused(tester_folder, permissions):
+    workspace = tester_folder / "workspace"
+    shutil.chown(workspace, "root", "root")
+    workspace.chmod(permissions)
+    done = as_tester(tester_folder, {"mode": "local", "api": "script:demo"})
+    words = f"workspace {workspace} can't be read and written by you; name another folder"
+    assert done.stderr.strip().endswith(words)
+    assert Store(tester_folder / "home").runs() == []
+
+
+@needs_tester
 @pytest.mark.needs("root")
 @pytest.mark.parametrize("mode", ["docker", "podman", "local"])
 def test_a_list_of_hosts_holds_for_an_ordinary_user(tester_folder, mode):
-    if why := missing("bubblewrap" if mode == "local" else mode):
-        pytest.skip(why)
+    require("bubblewrap" if mode == "local" else mode)
     doubles = Path(__file__).parent.parent / "doubles"
     workspace = tester_folder / "workspace"
     for name in ("get.mjs", "escape.pl"):
@@ -289,6 +301,41 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
 
 
 @pytest.mark.needs("root", "unshare")
+def test_another_folder_of_the_same_name_is_not_taken_for_the_workspace(home, places, engine_mode):
+    # The engine mounts it, and the agent could go there and write: the file that isn't there tells.
+    workspace = home / "workspace"
+    workspace.mkdir()
+    workspace.chmod(0o777)
+    (workspace / "beneath.txt").write_text("beneath\n")
+    options = {
+        "mode": engine_mode,
+        "api": "script:demo",
+        "image": agent_image(engine_mode),
+        "env": {"AGENT": "init; cat old.txt >new.txt; result"},
+        "workspace": str(workspace),
+    }
+    inner = (
+        f"mount -t tmpfs none {workspace} && echo old >{workspace}/old.txt && "
+        f'exec {sys.executable} -c "$0" "$1"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "success", told
+    assert {name: text for name, (_, text) in told["files"].items()} == {
+        "old.txt": "old\n",
+        "new.txt": "old\n",
+    }
+    assert [path.name for path in workspace.iterdir()] == ["beneath.txt"]
+    wait_for(lambda: places(engine_mode) == [])
+
+
+@pytest.mark.needs("root", "unshare")
 def test_the_real_agent_works_where_the_engine_cannot_see_our_folders(home, engine_mode):
     hidden = home / "hidden"
     hidden.mkdir()
@@ -322,6 +369,11 @@ def test_the_limits_hold(home, places, engine_mode, agent):
     assert not host["Privileged"]
     assert not host["CapAdd"]
     ccnb.sweep(older_than_s=0)
+
+
+def test_the_limit_on_open_files_holds(home, places, engine_mode, agent):
+    result = run_until_clean(places, check="ulimit -Sn; ulimit -Hn", **agent(engine_mode, "init; result"))
+    assert result.check.output.split() == ["20000", "20000"]
 
 
 def test_running_out_of_memory_is_told_from_a_crash(home, places, engine_mode, agent):
