@@ -48,25 +48,27 @@ needs_tester = pytest.mark.needs("tester")
 
 
 @pytest.fixture
-def tester_folder():
+def tester_folder(request):
     """Return a folder of another user's."""
+    uid = getattr(request, "param", TESTER)
     folder = Path("/tmp") / f"ccnb-tester-{os.getpid()}-{time.monotonic_ns() % 10**6}"
     (folder / "workspace").mkdir(parents=True)
     (folder / "home").mkdir()
     for path in (folder, folder / "workspace", folder / "home"):
-        os.chown(path, TESTER, TESTER)
+        os.chown(path, uid, uid)
     yield folder
     shutil.rmtree(folder)
 
 
 def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedProcess:
-    """Run a client as the user ccnbtest."""
+    """Run a client as the user whose folder it is: mostly ccnbtest."""
+    uid = (folder / "home").stat().st_uid
     project = Path(__file__).parent.parent.parent
     return subprocess.run(
         [
             "setpriv",
-            f"--reuid={TESTER}",
-            f"--regid={TESTER}",
+            f"--reuid={uid}",
+            f"--regid={uid}",
             "--groups=docker",
             SYSTEM_PYTHON,
             "-c",
@@ -75,10 +77,10 @@ def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedPr
         ],
         env={
             "PATH": os.defpath,
-            "HOME": "/home/ccnbtest",
+            "HOME": "/home/ccnbtest" if uid == TESTER else str(folder / "home"),
             "CCNB_HOME": str(folder / "home"),
             "PYTHONPATH": f"{project}:{SITE}",
-            "XDG_RUNTIME_DIR": f"/run/user/{TESTER}",
+            "XDG_RUNTIME_DIR": f"/run/user/{uid}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         | env,
@@ -90,22 +92,26 @@ def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedPr
 
 
 def told_by_tester(folder: Path, options: dict, **env: str) -> dict:
-    """Run a client as the user ccnbtest and return what it tells of its result."""
+    """Run a client as that user and return what it tells of its result."""
     done = as_tester(folder, options, **env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+# 1000 is the first user of most machines, and the image's own `node`.
+ordinary_users = pytest.mark.parametrize("tester_folder", [TESTER, 1000], indirect=True)
 WORK = "init; id -u >uid.txt; mkdir -p d; echo x >d/x.txt; result"
 
 
 @needs_tester
+@ordinary_users
 @pytest.mark.needs("docker", "root")
 def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folder):
     options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "env": {"AGENT": WORK}}
     told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
-    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+    uid = tester_folder.stat().st_uid
+    assert told["files"] == {"uid.txt": [uid, f"{uid}\n"], "d/x.txt": [uid, "x\n"]}
 
 
 @needs_tester
@@ -147,13 +153,15 @@ def saved(image: str) -> bytes:
 
 
 @needs_tester
+@ordinary_users
 @pytest.mark.needs("bubblewrap", "root")
 def test_what_the_agent_makes_behind_bubblewrap_belongs_to_an_ordinary_user(tester_folder):
     agent = Path(__file__).parent.parent / "doubles" / "agent"
     options = {"mode": "local", "api": "script:demo", "env": {"AGENT": WORK}}
     told = told_by_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
     assert told["outcome"] == "success", told
-    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+    uid = tester_folder.stat().st_uid
+    assert told["files"] == {"uid.txt": [uid, f"{uid}\n"], "d/x.txt": [uid, "x\n"]}
 
 
 @needs_tester
@@ -247,6 +255,18 @@ def rootless_agent_image() -> str:
             os.environ["CONTAINER_HOST"] = before
 
 
+def hidden_from_engine(folder: Path, options: dict, prepare: str = "true", **env: str):
+    """Run a client to whom a folder, once it is prepared, is another one than to the engine."""
+    inner = f'mount -t tmpfs none {folder} && {prepare} && exec {sys.executable} -c "$0" "$1"'
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.needs("root", "unshare")
 def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
     hidden, outside = home / "hidden", home / "outside"
@@ -265,17 +285,11 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
         "workspace": f"{hidden}/workspace",
         "check": "ls",
     }
-    inner = (
-        f"mount -t tmpfs none {hidden} && mkdir {hidden}/home {hidden}/workspace && "
-        f"echo old >{hidden}/workspace/old.txt && ln -s {outside} {hidden}/workspace/mine && "
-        f'CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    prepare = (
+        f"mkdir {hidden}/workspace && echo old >{hidden}/workspace/old.txt && "
+        f"ln -s {outside} {hidden}/workspace/mine"
     )
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, prepare, CCNB_HOME=f"{hidden}/home")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["outcome"] == "success", told
@@ -314,16 +328,7 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_workspace(home, pl
         "env": {"AGENT": "init; cat old.txt >new.txt; result"},
         "workspace": str(workspace),
     }
-    inner = (
-        f"mount -t tmpfs none {workspace} && echo old >{workspace}/old.txt && "
-        f'exec {sys.executable} -c "$0" "$1"'
-    )
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(workspace, options, f"echo old >{workspace}/old.txt")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["outcome"] == "success", told
@@ -340,13 +345,7 @@ def test_the_real_agent_works_where_the_engine_cannot_see_our_folders(home, engi
     hidden = home / "hidden"
     hidden.mkdir()
     options = {"mode": engine_mode, "api": "script:demo", "check": "sh wordcount.sh sample.txt"}
-    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["outcome"], told["check"]) == ("success", "6\n"), told
@@ -487,13 +486,7 @@ def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_so
     hidden = home / "hidden"
     hidden.mkdir()
     options = {"mode": engine_mode, "api": "script:demo", "network": network}
-    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home")
     last = done.stderr.strip().splitlines()[-1]
     assert "can't be held here: this engine" in last
     assert last.endswith("use network='open', or an engine of this machine")
