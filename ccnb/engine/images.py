@@ -132,14 +132,15 @@ def pull(engine: Engine, reference: str, say: Callable[[str], None]) -> None:
     try:
         for step in engine.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in step:
-                raise ImageError(f"image {reference!r} can't be pulled: {step['error']}; check its name")
+                raise _not_pulled(reference, str(step["error"]))
             if step.get("status") and not step.get("progress"):
                 say(str(step["status"]))
     except APIError as error:
-        raise ImageError(
-            f"image {reference!r} isn't on this engine and can't be pulled ({error.explanation}); "
-            "check its name"
-        ) from None
+        raise _not_pulled(reference, str(error.explanation)) from None
+
+
+def _not_pulled(reference: str, why: str) -> ImageError:
+    return ImageError(f"image {reference!r} isn't on this engine and can't be pulled ({why}); check its name")
 
 
 def push(

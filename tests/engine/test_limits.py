@@ -55,7 +55,7 @@ for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
 
 
 @pytest.fixture
-def engine_says(monkeypatch) -> Iterator[Callable[..., None]]:
+def engine_says(home, monkeypatch) -> Iterator[Callable[..., None]]:
     """Return a function by which the engine that is found says something else of itself."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Between) as server:
         server.engine, server.changes = connect("docker").endpoint.socket, {}
