@@ -51,7 +51,7 @@ coverage: $(VENV)/test.stamp
 	$(BIN)/python -m tools.coverage
 
 mutants: $(VENV)/test.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tools/mutants.txt
 	$(BIN)/python -m tools.mutants $(MODULES)
 
 torture: $(VENV)/test.stamp

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ccnb.spec import RunSpec
@@ -59,6 +60,12 @@ def find_program() -> Path | None:
     if sdk is not None and sdk.origin:
         candidates.append(Path(sdk.origin).parent / "_bundled" / "claude")
     return next((path for path in candidates if _is_program(path)), None)
+
+
+def stamp(program: Path) -> str:
+    """Return by what a program is known again: an update changes its size or its time."""
+    status = program.stat()
+    return f"{status.st_size} bytes of {datetime.fromtimestamp(status.st_mtime, UTC).isoformat()}"
 
 
 def _is_program(path: Path) -> bool:

@@ -126,7 +126,6 @@ class Tally:
     agent_version: str | None = None
     first_at: datetime | None = None
     """When the first event was made, as well as can be told."""
-    last_at: datetime | None = None
     result: Event | None = None
     text: str = ""
     api_error: str | None = None
@@ -144,7 +143,6 @@ class Tally:
         self.count += 1
         # By the agent's clock where it gives a time: one who attaches late sees all arrive at once.
         self.first_at = event.at if self.first_at is None else min(self.first_at, event.at)
-        self.last_at = event.arrived_at
         self.session_id = event.session_id or self.session_id
         self.retry_status = event.retry.status if event.retry else None
         if event.type == "system":

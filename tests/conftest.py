@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tarfile
 import tempfile
 from functools import cache
@@ -27,6 +29,7 @@ from ccnb.store import Store
 from tests.sandboxes import Sandboxes, template
 
 REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
+SYSTEM_PYTHON = "/usr/bin/python3"
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
 DOUBLES = Path(__file__).parent / "doubles"
 
@@ -40,13 +43,23 @@ def missing(name: str) -> str | None:
         except CcnbError as error:
             return error.message
         return None
-    if name == "bubblewrap":
-        return _bubblewrap.fault()
-    if name == "browser":
-        return _no_browser()
+    faults = {"bubblewrap": _bubblewrap.fault, "browser": _no_browser, "tester": _no_tester}
+    if name in faults:
+        return faults[name]()
     if name == "root":
         return None if os.getuid() == 0 else "needs root"
     return None if shutil.which(name) else f"{name} isn't installed"
+
+
+def _no_tester() -> str | None:
+    """Return why no client can be run as another user, by the system's Python with what is installed here."""
+    ask = [SYSTEM_PYTHON, "-c", "import pwd, sys; pwd.getpwnam('ccnbtest'); print(sys.version_info[:2])"]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"the user ccnbtest (`make engines`) or {SYSTEM_PYTHON} isn't there"
+    here = str(sys.version_info[:2])
+    return None if said == here else f"{SYSTEM_PYTHON} is {said}, and the packages here are for {here}"
 
 
 def _no_browser() -> str | None:

@@ -345,7 +345,6 @@ def test_the_first_event_is_timed_by_the_agents_clock():
     tally.add(Event("system", "init", NOW + timedelta(seconds=100), 0, {}))
     tally.add(message("m", when=3))
     assert tally.first_at == NOW + timedelta(seconds=3)
-    assert tally.last_at == NOW
 
 
 def test_of_no_event_nothing_is_known():
@@ -356,7 +355,6 @@ def test_of_no_event_nothing_is_known():
         tally.model,
         tally.agent_version,
         tally.first_at,
-        tally.last_at,
         tally.result,
         tally.api_error,
         tally.retry_status,

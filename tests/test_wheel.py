@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,15 @@ def test_the_wheel_holds_what_is_not_python_whole(wheel):
             assert archive.read(f"ccnb/widgets/static/{path.name}") == path.read_bytes()
         assert "ccnb/py.typed" in archive.namelist()
         assert not [name for name in archive.namelist() if name.startswith(("tests/", "bench/", "tools/"))]
+
+
+def test_it_asks_for_lower_bounds_alone(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(name))
+    wanted = [line.partition(";")[0] for line in metadata.get_all("Requires-Dist")]
+    assert [line for line in wanted if not re.fullmatch(r"[\w.\[\]-]+(>=[\w.]+)?", line.strip())] == []
+    assert metadata.get_all("Provides-Extra") == ["docs", "local", "test"]
 
 
 def test_the_links_at_the_top_lead_to_what_is_in_the_wheel():

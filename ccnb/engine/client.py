@@ -235,9 +235,19 @@ class Engine:
             self.api.put_archive(container, "/", archive)
 
     def get(self, container: str, path: str) -> tarfile.TarFile:
-        """Return a path of a container as a tar archive, read as it comes."""
+        """Return a path of a container as a tar archive, read as it comes.
+
+        Raises
+        ------
+        FileNotFoundError
+            The container has no such path.
+        EngineError
+        """
         with self.mapped(f"copy {path} out of the container"):
-            chunks, _ = self.api.get_archive(container, path)
+            try:
+                chunks, _ = self.api.get_archive(container, path)
+            except NotFound as error:
+                raise FileNotFoundError(f"{path}: {error.explanation}") from None
         return tarfile.open(fileobj=_Stream(chunks), mode="r|")
 
     def _has_security(self, name: str) -> bool:

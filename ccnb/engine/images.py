@@ -8,7 +8,6 @@ import os
 import posixpath
 import re
 import tarfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,9 +21,6 @@ from ccnb.errors import ImageError
 
 REPOSITORY = "localhost/ccnb-agent"
 LABEL = "ccnb.image"
-
-_COPY_LABEL = "ccnb.copy"
-_COPY_LIMIT_S = 600
 
 
 @dataclass(frozen=True)
@@ -136,14 +132,15 @@ def pull(engine: Engine, reference: str, say: Callable[[str], None]) -> None:
     try:
         for step in engine.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in step:
-                raise ImageError(f"image {reference!r} can't be pulled: {step['error']}; check its name")
+                raise _not_pulled(reference, str(step["error"]))
             if step.get("status") and not step.get("progress"):
                 say(str(step["status"]))
     except APIError as error:
-        raise ImageError(
-            f"image {reference!r} isn't on this engine and can't be pulled ({error.explanation}); "
-            "check its name"
-        ) from None
+        raise _not_pulled(reference, str(error.explanation)) from None
+
+
+def _not_pulled(reference: str, why: str) -> ImageError:
+    return ImageError(f"image {reference!r} isn't on this engine and can't be pulled ({why}); check its name")
 
 
 def push(
@@ -197,20 +194,22 @@ def _not_pushed(repository: str, said: str) -> str:
     return f"the image could not be pushed to {repository}: {said}; {action}"
 
 
-def program_from(engine: Engine, reference: str, target: Path) -> Path:
+def program_from(engine: Engine, reference: str, target: Path, labels: Mapping[str, str]) -> Path:
     """Copy the agent's program out of an image into a file of this machine.
+
+    Parameters
+    ----------
+    labels
+        Of the container that it takes: by them it is found if we die before we have removed it.
 
     Raises
     ------
     ImageError
         There is none in it.
+    EngineError
     """
-    for left in engine.list([_COPY_LABEL]):
-        # Its maker died before it could remove it.
-        if left["Created"] < time.time() - _COPY_LIMIT_S:
-            engine.remove(left["Id"])
     with engine.mapped("look into the image"):
-        container = engine.api.create_container(reference, ["true"], labels={_COPY_LABEL: ""})["Id"]
+        container = engine.api.create_container(reference, ["true"], labels=dict(labels))["Id"]
     try:
         path = "/usr/local/bin/claude"
         for _ in range(8):
@@ -222,6 +221,8 @@ def program_from(engine: Engine, reference: str, target: Path) -> Path:
                     path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.linkname))
                     continue
                 return _save(archive, entry, target)
+    except FileNotFoundError:
+        pass
     finally:
         engine.remove(container)
     raise ImageError(f"image {reference!r} holds no claude program; run `ccnb image build`")

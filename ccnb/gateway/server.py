@@ -45,12 +45,24 @@ def serve(home: Path, idle_s: float, ready_fd: int | None) -> None:
     try:
         if _take_over(files, fd):
             asyncio.run(Gateway(files, idle_s).run(ready_fd))
+            _tidy(files)
         else:
             _tell_ready(ready_fd)
     finally:
         os.close(fd)
-        if not home.exists():
-            # The store is gone, and with it whoever could look for us here.
+
+
+def _tidy(files: Rendezvous) -> None:
+    """Remove the folder of our sockets if nobody can look for us there any more.
+
+    Either the store is gone, or it needs us no more; after a SIGTERM its runs still have the folder mounted.
+    """
+    if not files.home.exists():
+        shutil.rmtree(files.folder, ignore_errors=True)
+        return
+    # Who starts the next gateway holds this lock, and needs the folder.
+    with contextlib.suppress(GatewayError), locked(files.lock, 0):
+        if not files.state.exists():
             shutil.rmtree(files.folder, ignore_errors=True)
 
 

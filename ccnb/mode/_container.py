@@ -168,8 +168,7 @@ class ContainerMode:
     async def places(self, store_id: str) -> list[Place]:
         """Return the containers that carry a store's label."""
         engine = await self._engine()
-        found = await asyncio.to_thread(engine.list, [f"{LABEL_STORE}={store_id}"])
-        return [Place(c["Labels"][LABEL_RUN], c["Id"], json.loads(c["Labels"][LABEL_PLACE])) for c in found]
+        return await asyncio.to_thread(_places, engine, store_id)
 
     async def _engine(self, place: Place | None = None) -> Engine:
         """Return the engine: for a place that is there, the one that has it."""
@@ -190,6 +189,14 @@ def _connect(kind: str, url: str | None) -> Engine:
     if key not in _connections:
         _connections[key] = engine.connect(kind, url)
     return _connections[key]
+
+
+def _places(engine: Engine, store_id: str) -> list[Place]:
+    found = engine.list([f"{LABEL_STORE}={store_id}"])
+    runs = [Place(c["Labels"][LABEL_RUN], c["Id"], json.loads(c["Labels"][LABEL_PLACE])) for c in found]
+    details = {"url": engine.endpoint.url, "lent": False, "folder": ""}
+    copies = _container_image.left_copies(engine, store_id)
+    return runs + [Place("copy-of-claude", container, details) for container in copies]
 
 
 def _create(engine: Engine, plan: Plan) -> Place:

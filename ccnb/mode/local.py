@@ -83,11 +83,12 @@ class LocalMode:
                 f"network {network.shown(spec.network)} can't be held for a plain process "
                 f"({wall or 'isolation is none'}); use docker or podman"
             )
+        engine = f"bubblewrap {_bubblewrap.version()}" if isolated else "plain process"
         ignored = [name for name in ("memory_mb", "cpus") if getattr(spec, name) is not None]
         return Image(
             reference=str(program),
             isolated=isolated,
-            conditions={"engine": f"bubblewrap {_bubblewrap.version()}" if isolated else "plain process"},
+            conditions={"engine": engine, "program": claude.stamp(program)},
             warnings=tuple(f"mode local ignores {name}" for name in ignored),
         )
 

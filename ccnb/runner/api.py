@@ -66,8 +66,8 @@ def run(
         Called with a line about what takes its time before the agent starts (an image being built), and
         with what should be known of the run beforehand (a token that may expire during it).
     reuse
-        Give a finished, successful run of the same spec on the same files, if there is one. A script is the
-        same by what it says; an image and a secret are by their names.
+        Give a finished, successful run of the same spec on the same files, if there is one. A script, an
+        image and this machine's `claude` are the same by what they hold; a secret is by its name.
     **options
         The fields of `RunSpec`: `mode`, `model`, `workspace`, `api`, `check`, `timeout_s`, ...
 
@@ -124,7 +124,7 @@ def start(
     store = Store()
     spec, warnings = settled(RunSpec.make(prompt, options), store)
     begun_at = time.time()
-    if reuse and (row := earlier(spec, store)) is not None:
+    if reuse and (row := earlier(spec, store, on_progress or _unheard)) is not None:
         return _finished(row, store)
     for warning in warnings:
         (on_progress or _unheard)(warning)

@@ -168,6 +168,7 @@ class Execution:
             last_step=self._placing.last_step,
             on_event=self._took_event,
             on_step=self._took_step,
+            on_look=self._show_health,
             is_watched=lambda: self._run._is_watched or self._on_event is not None,
         )
         # It goes through the events that are there already: there may be very many.
@@ -208,8 +209,12 @@ class Execution:
         detail = gone.detail if gone else ""
         raise StartError(f"the supervisor did not come up {detail}; run `ccnb doctor`")
 
+    def _show_health(self) -> None:
+        if self._follower is not None:
+            self._run._set(health=self._follower.health)
+
     def _took_event(self, event: Event) -> None:
-        self._run._set(health=self._follower.health if self._follower else None)
+        self._show_health()
         if self._on_event is None:
             return
         try:

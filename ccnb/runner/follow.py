@@ -31,7 +31,8 @@ STOP_LIMIT_S = 20.0
 OVERDUE_S = 10.0
 """How long beyond its limit a step may last before we end the place: an agent can stop the supervisor."""
 _LOOK_EVERY_S = 2.0
-_SLOW_S = 60.0
+_SLOW_SHARE = 1 / 15
+"""Of the silence that is taken for a wedge: from this much on, people are told of it."""
 _REFUSED = (401, 403)
 _LIMITED = (429, 529)
 
@@ -74,6 +75,7 @@ class Follower:
         last_step: str,
         on_event: OnEvent,
         on_step: Callable[[Step], object],
+        on_look: Callable[[], object],
         is_watched: Callable[[], bool],
     ) -> None:
         self._run_id = run_id
@@ -88,6 +90,7 @@ class Follower:
         self._last_step = last_step
         self._on_event = on_event
         self._on_step = on_step
+        self._on_look = on_look
         self._is_watched = is_watched
         row = store.run(run_id)
         self.offset, self.digest = row.offset, row.digest
@@ -107,7 +110,8 @@ class Follower:
         """Return `ok`, `slow` or `rate_limited`: how the agent seems right now."""
         if self.tally.retry_status in _LIMITED:
             return "rate_limited"
-        return "slow" if self._silent_s() > _SLOW_S and not self.tally.open_tools else "ok"
+        is_slow = self._is_at_work() and self._silent_s() > self._stall_s * _SLOW_SHARE
+        return "slow" if is_slow and not self.tally.open_tools else "ok"
 
     async def follow(self) -> None:
         """Read until the end.
@@ -212,6 +216,8 @@ class Follower:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(1.0)
+            # A silence has no event to be told with.
+            self._on_look()
             if self._is_watched():
                 self._folder.note_watcher()
             try:
@@ -252,7 +258,7 @@ class Follower:
             await self._mode.destroy(self._place)
 
     def _is_wedged(self, silent_s: float) -> bool:
-        if self.tally.retry_status in _LIMITED or "agent" in self.steps or "started" not in self.steps:
+        if self.tally.retry_status in _LIMITED or not self._is_at_work():
             return False
         # A tool may take its time in silence, and has a limit of its own.
         if silent_s <= self._stall_s * (2 if self.tally.open_tools else 1):
@@ -260,6 +266,9 @@ class Follower:
         # Agents have been seen to wait for a busy API without a word; the gateway knows better.
         known = calls.read(self._folder)
         return not known or known[-1]["status"] not in _LIMITED
+
+    def _is_at_work(self) -> bool:
+        return "started" in self.steps and "agent" not in self.steps
 
     def _silent_s(self) -> float:
         return time.monotonic() - self._alive_at

@@ -151,7 +151,7 @@ class Run:
 
     @property
     def health(self) -> str:
-        """Return `ok`, `slow` (long silence) or `rate_limited`."""
+        """Return `ok`, `slow` (silent for a fifteenth of `stall_s`: a minute) or `rate_limited`."""
         return self._health
 
     @property

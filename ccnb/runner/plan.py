@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from importlib.resources import files
@@ -14,7 +13,7 @@ from ccnb.redact import Secret
 from ccnb.runner.model import Access, needs_credential
 from ccnb.runner.workspace import SENTINEL
 from ccnb.spec import RunSpec
-from ccnb.store import RunFolder, Store
+from ccnb.store import RunFolder, Store, store_label
 
 _SCRIPTED_TOOLS = ("Bash", "Edit", "Read", "Write")
 
@@ -29,7 +28,7 @@ _KEPT_FOR_US_S = 0
 
 def store_id(store: Store) -> str:
     """Return the label by which a store's places are told from those of another."""
-    return hashlib.sha256(str(store.home.resolve()).encode()).hexdigest()[:12]
+    return store_label(store.home)
 
 
 def lifetime_s(spec: RunSpec) -> float:

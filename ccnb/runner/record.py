@@ -20,6 +20,7 @@ from ccnb.runner import workspace as workspaces
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
 from ccnb.runner.planted import planted
+from ccnb.runner.steps import Step
 from ccnb.runner.timeline import timings
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, RunFolder
@@ -86,7 +87,7 @@ class Recorder:
 
     def _unchecked(self, follower: Follower) -> str | None:
         """Return the outcome of a run whose check was asked for and never done."""
-        if not self.spec.check or "check" in follower.steps.done:
+        if not self.spec.check or _check_step(follower):
             return None
         if self.progress.stop_reason in ("cancelled", "timeout", "wedged"):
             return self.progress.stop_reason
@@ -186,7 +187,7 @@ class Recorder:
         marks["collect"] = ended + time.time() - max(ended, self.begun_at)
 
     def _check(self, follower: Follower) -> CheckResult | None:
-        step = follower.steps.done.get("check")
+        step = _check_step(follower)
         if step is None or self.spec.check is None:
             if self.spec.check and "agent" in follower.steps and "finished" not in follower.steps:
                 self.warn("the check did not come to an end")
@@ -207,6 +208,12 @@ class Recorder:
         # The first bytes are read for the redactor alone: a cut must not leave it half a secret.
         text = tail(self.folder, name, _SAID + _MARGIN).decode(errors="replace")
         return self.redactor.text(text)[-_SAID:]
+
+
+def _check_step(follower: Follower) -> Step | None:
+    """Return the check's end, unless somebody ended it: then it has no verdict."""
+    step = follower.steps.done.get("check")
+    return step if step and step.reason != "stopped" else None
 
 
 def tail(folder: RunFolder, name: str, size: int) -> bytes:

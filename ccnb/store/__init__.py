@@ -2,7 +2,17 @@
 
 from ccnb.store.database import Store
 from ccnb.store.events import Events
-from ccnb.store.folders import FollowerLock, RunFolder, folder_size, home
+from ccnb.store.folders import FollowerLock, RunFolder, folder_size, home, store_label
 from ccnb.store.rows import Progress, RunRow
 
-__all__ = ["Events", "FollowerLock", "Progress", "RunFolder", "RunRow", "Store", "folder_size", "home"]
+__all__ = [
+    "Events",
+    "FollowerLock",
+    "Progress",
+    "RunFolder",
+    "RunRow",
+    "Store",
+    "folder_size",
+    "home",
+    "store_label",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -43,6 +44,11 @@ def home() -> Path:
             f"the store's folder {path} can't be used ({error.strerror}); set CCNB_HOME to another"
         ) from error
     return path
+
+
+def store_label(home: Path) -> str:
+    """Return by what everything that the store of a home has made elsewhere is told from another's."""
+    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

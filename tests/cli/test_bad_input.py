@@ -71,26 +71,33 @@ def test_a_script_with_a_mistake_names_its_line(cli, home, tmp_path):
     assert Store(home).runs() == []
 
 
-@pytest.mark.parametrize("arguments", [["run", "x", "-m", "docker", *SCRIPTED], ["demo", "-m", "docker"]])
-def test_no_engine(cli, home, arguments):
-    done = cli(*arguments, DOCKER_HOST=DEAD)
-    assert_complaint(done, f"no docker engine answers; tried {DEAD} (DOCKER_HOST)", 3)
-    assert "start Docker Desktop" in done.err
+STARTS = {"docker": "start Docker Desktop", "podman": "`podman machine start`"}
+VARIABLES = {"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}
+both_engines = pytest.mark.parametrize("engine", ["docker", "podman"])
+
+
+@both_engines
+@pytest.mark.parametrize("arguments", [["run", "x", "-m", "{}", *SCRIPTED], ["demo", "-m", "{}"]])
+def test_no_engine(cli, home, engine, arguments):
+    done = cli(*(word.format(engine) for word in arguments), **{VARIABLES[engine]: DEAD})
+    assert_complaint(done, f"no {engine} engine answers; tried {DEAD} ({VARIABLES[engine]})", 3)
+    assert STARTS[engine] in done.err
     assert_nothing_goes_on(home)
 
 
-def test_no_engine_to_build_with(cli):
-    done = cli("image", "build", "--engine", "docker", DOCKER_HOST=DEAD)
-    assert_complaint(done, "no docker engine answers", 3)
+@both_engines
+def test_no_engine_to_build_with(cli, engine):
+    done = cli("image", "build", "--engine", engine, **{VARIABLES[engine]: DEAD})
+    assert_complaint(done, f"no {engine} engine answers", 3)
+    assert STARTS[engine] in done.err
 
 
-@pytest.mark.needs("docker")
-def test_an_image_that_is_not_there(cli, home, places):
-    done = cli("run", "x", "-m", "docker", "--image", "nobody/nothing:0", *SCRIPTED)
+def test_an_image_that_is_not_there(cli, home, places, engine_mode):
+    done = cli("run", "x", "-m", engine_mode, "--image", "nobody/nothing:0", *SCRIPTED)
     assert_complaint(done, "image 'nobody/nothing:0' isn't on this engine", 3)
     assert "check its name" in done.err
     assert_nothing_goes_on(home)
-    assert places("docker") == []
+    assert places(engine_mode) == []
 
 
 def test_a_short_secret_is_not_told(cli):

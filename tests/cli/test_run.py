@@ -9,6 +9,7 @@ import pytest
 from ccnb.store import Store
 
 GOOD = "init; say 'I write.'; echo hello >made.txt; result"
+DEAD = {"DOCKER_HOST": "unix:///nowhere.sock", "CONTAINER_HOST": "unix:///nowhere.sock"}
 FAILED = '{"type":"result","subtype":"error_during_execution","is_error":true,"errors":["no"]}'
 FAILING = f"init; echo '{FAILED}'; exit 1"
 SECRET = "hunter2-hunter2"  # noqa: S105 - of nobody
@@ -138,6 +139,33 @@ def test_several_modes_are_set_side_by_side(cli, home, task, agent):
     assert table.splitlines()[1].split() == ["docker", "local"]
     for row in Store(home).runs():
         assert f"ccnb show {row.run_id}" in table
+
+
+@pytest.mark.needs("bubblewrap")
+def test_without_a_mode_it_takes_the_strongest_that_is_ready(cli, home):
+    modes = json.loads(cli("modes", "--json").out)
+    assert [mode["rank"] for mode in modes] == sorted((mode["rank"] for mode in modes), reverse=True)
+    assert cli("run", "-q", "--api", "script:demo").code == 0
+    assert cli("run", "-q", "--api", "script:demo", **DEAD).code == 0
+    # The latest run is the first: the one that found no engine alive.
+    without, first = (row.mode for row in Store(home).runs())
+    assert first == next(mode["mode"] for mode in modes if mode["ready"] and not mode["remote"])
+    assert without == "local"
+
+
+@pytest.mark.needs("bubblewrap")
+def test_all_modes_are_those_that_are_ready(cli, home):
+    done = cli("run", "-m", "all", "--api", "script:demo", "--json")
+    assert done.code == 0, done.err
+    ready = [mode["mode"] for mode in json.loads(cli("modes", "--json").out) if mode["ready"]]
+    assert sorted(record["mode"] for record in records(done.out)) == sorted(ready)
+
+
+@pytest.mark.needs("bubblewrap")
+def test_all_modes_without_an_engine_are_one(cli, home):
+    done = cli("run", "-m", "all", "-q", "--api", "script:demo", **DEAD)
+    assert done.code == 0, done.err
+    assert [row.mode for row in Store(home).runs()] == ["local"]
 
 
 @pytest.mark.needs("bubblewrap")

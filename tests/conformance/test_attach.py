@@ -13,8 +13,11 @@ import pytest
 
 import ccnb
 from ccnb import _loop
+from ccnb.engine import connect
+from ccnb.gateway import process as gateway
 from ccnb.mode import get as get_mode
 from ccnb.store import FollowerLock, Store
+from tests.conftest import agent_image
 from tests.waiting import wait_for
 
 EVENTS = 30
@@ -174,6 +177,35 @@ def test_sweep_leaves_alone_what_a_living_client_follows(home, places, agent, mo
     assert handle.result().outcome == "success"
 
 
+def test_sweep_leaves_alone_what_is_another_stores(home, another_home, agent, mode, monkeypatch):
+    monkeypatch.setenv("CCNB_HOME", str(another_home))
+    run_id = killed_at_first_event(agent(mode, "init; sleep 100"))
+    monkeypatch.setenv("CCNB_HOME", str(home))
+    assert ccnb.sweep(older_than_s=0) == []
+    monkeypatch.setenv("CCNB_HOME", str(another_home))
+    assert [(s.run_id, s.removed) for s in ccnb.sweep(older_than_s=0)] == [(run_id, True)]
+
+
+@pytest.fixture
+def another_home(home):
+    """Return the home of a second store."""
+    folder = home / "another"
+    folder.mkdir()
+    yield folder
+    gateway.stop(folder)
+
+
+def test_sweep_leaves_alone_what_is_not_ours(home, engine_mode):
+    engine = connect(engine_mode)
+    container = engine.api.create_container(agent_image(engine_mode), ["sleep", "60"])["Id"]
+    try:
+        engine.start(container)
+        assert ccnb.sweep(older_than_s=0) == []
+        assert engine.inspect(container)["State"]["Running"]
+    finally:
+        engine.remove(container)
+
+
 def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
     killed_at_first_event(agent(mode, "init; sleep 100"))
     assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [True]
@@ -204,6 +236,21 @@ def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
         assert process.wait(timeout=120) == -signal.SIGINT
         wait_for(lambda: places(mode) == [])
     assert {row.outcome for row in ccnb.runs()} == {"cancelled"}
+
+
+@pytest.mark.parametrize("state", ["checking", "collecting"])
+def test_ctrl_c_when_the_agent_is_done_leaves_nothing_behind(home, places, agent, mode, state):
+    # With so many files the collecting takes its time.
+    check = {"checking": "sleep 30", "collecting": "seq 10000 | split -l 1 -a 4 -"}[state]
+    process = client(agent(mode, "init; result") | {"check": check}, WAITING_CLIENT)
+    wait_for(lambda: [row.state for row in ccnb.runs()] == [state])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=120) == -signal.SIGINT
+    wait_for(lambda: places(mode) == [])
+    (row,) = ccnb.runs()
+    # A check that was cut short has no verdict; a result that is all there is one.
+    ended = {"checking": ("cancelled", False), "collecting": ("success", True)}[state]
+    assert (row.outcome, row.record.check is not None) == ended
 
 
 def test_a_swept_run_is_over_and_is_not_done_again(home, places, agent, mode, tmp_path):

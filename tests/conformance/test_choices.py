@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
 import ccnb
 from ccnb import _loop
+from ccnb.engine import connect
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_modes import DEMO, run_until_clean
+from tests.conftest import AGENT_IMAGE, DOUBLES, agent_image
 
 ANY_IMAGE = {"docker": "debian:bookworm-slim", "podman": "node:22-slim"}
 
@@ -75,6 +81,40 @@ def test_a_script_that_was_edited_is_another_task(home, places, tmp_path):
     script.write_text("- say: Two.\n")
     other = run_until_clean(places, reuse=True, **options)
     assert (other.text, other.run_id != first.run_id) == ("Two.", True)
+
+
+def test_another_image_under_the_same_name_is_another_task(home, places, engine_mode, agent, another_name):
+    engine = connect(engine_mode)
+    options = agent(engine_mode, "init; result") | {"image": another_name}
+    first = run_until_clean(places, **options)
+    assert ccnb.run("Do it", reuse=True, **options).run_id == first.run_id
+    recipe = io.BytesIO(f"FROM {AGENT_IMAGE}\nLABEL changed=1\n".encode())
+    for step in engine.api.build(fileobj=recipe, tag=another_name, rm=True, decode=True):
+        assert "error" not in step, step
+    other = run_until_clean(places, reuse=True, **options)
+    assert (other.run_id != first.run_id, other.outcome) == (True, "success")
+
+
+@pytest.fixture
+def another_name(engine_mode):
+    """Return a name of the double's image that can be given to another one; it is removed."""
+    api = connect(engine_mode).api
+    name = f"localhost/ccnb-test-reuse-{os.getpid()}"
+    api.tag(agent_image(engine_mode), name, "1")
+    yield f"{name}:1"
+    api.remove_image(f"{name}:1")
+
+
+@pytest.mark.needs("bubblewrap")
+def test_an_updated_claude_of_this_machine_is_another_task(home, places, agent, monkeypatch, tmp_path):
+    options = agent("local", "init; result")
+    program = shutil.copy(DOUBLES / "agent" / "claude", tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    first = run_until_clean(places, **options)
+    assert ccnb.run("Do it", reuse=True, **options).run_id == first.run_id
+    with Path(program).open("a") as file:
+        file.write("# another version\n")
+    assert run_until_clean(places, reuse=True, **options).run_id != first.run_id
 
 
 def test_an_api_that_refuses_the_credential_ends_the_run_at_once(home, places, mode, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,15 +17,15 @@ import pytest
 import ccnb
 from ccnb.engine import connect
 from ccnb.gateway.meeting import answers
+from ccnb.runner.plan import store_id
 from ccnb.store import Store
-from tests.conformance.test_attach import killed_at_first_event
-from tests.conformance.test_modes import DEMO
-from tests.conftest import AGENT_IMAGE, agent_image, missing
+from tests.conformance.test_attach import client, kill, killed_at_first_event
+from tests.conformance.test_modes import DEMO, run_until_clean
+from tests.conftest import AGENT_IMAGE, DOUBLES, SYSTEM_PYTHON, agent_image, require
 from tests.waiting import wait_for
 
 TESTER = 1234
 ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
-SYSTEM_PYTHON = "/usr/bin/python3"
 SITE = next(p for p in sys.path if p.endswith("site-packages"))
 
 CLIENT = """
@@ -43,43 +44,31 @@ print(json.dumps({"outcome": result.outcome, "error": str(result.error), "files"
 """
 
 
-def same_python() -> bool:
-    """Return whether the system's Python can load what this one has installed."""
-    ask = [SYSTEM_PYTHON, "-c", "import sys; print(sys.version_info[:2])"]
-    try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == str(
-            sys.version_info[:2]
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return False
-
-
-needs_tester = pytest.mark.skipif(
-    not same_python() or subprocess.run(["id", "ccnbtest"], capture_output=True, check=False).returncode != 0,
-    reason="needs the user ccnbtest (make engines) and a system Python of this version",
-)
+needs_tester = pytest.mark.needs("tester")
 
 
 @pytest.fixture
-def tester_folder():
+def tester_folder(request):
     """Return a folder of another user's."""
+    uid = getattr(request, "param", TESTER)
     folder = Path("/tmp") / f"ccnb-tester-{os.getpid()}-{time.monotonic_ns() % 10**6}"
     (folder / "workspace").mkdir(parents=True)
     (folder / "home").mkdir()
     for path in (folder, folder / "workspace", folder / "home"):
-        os.chown(path, TESTER, TESTER)
+        os.chown(path, uid, uid)
     yield folder
     shutil.rmtree(folder)
 
 
 def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedProcess:
-    """Run a client as the user ccnbtest."""
+    """Run a client as the user whose folder it is: mostly ccnbtest."""
+    uid = (folder / "home").stat().st_uid
     project = Path(__file__).parent.parent.parent
     return subprocess.run(
         [
             "setpriv",
-            f"--reuid={TESTER}",
-            f"--regid={TESTER}",
+            f"--reuid={uid}",
+            f"--regid={uid}",
             "--groups=docker",
             SYSTEM_PYTHON,
             "-c",
@@ -88,10 +77,10 @@ def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedPr
         ],
         env={
             "PATH": os.defpath,
-            "HOME": "/home/ccnbtest",
+            "HOME": "/home/ccnbtest" if uid == TESTER else str(folder / "home"),
             "CCNB_HOME": str(folder / "home"),
             "PYTHONPATH": f"{project}:{SITE}",
-            "XDG_RUNTIME_DIR": f"/run/user/{TESTER}",
+            "XDG_RUNTIME_DIR": f"/run/user/{uid}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         | env,
@@ -103,22 +92,26 @@ def as_tester(folder: Path, options: dict, **env: str) -> subprocess.CompletedPr
 
 
 def told_by_tester(folder: Path, options: dict, **env: str) -> dict:
-    """Run a client as the user ccnbtest and return what it tells of its result."""
+    """Run a client as that user and return what it tells of its result."""
     done = as_tester(folder, options, **env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+# 1000 is the first user of most machines, and the image's own `node`.
+ordinary_users = pytest.mark.parametrize("tester_folder", [TESTER, 1000], indirect=True)
 WORK = "init; id -u >uid.txt; mkdir -p d; echo x >d/x.txt; result"
 
 
 @needs_tester
+@ordinary_users
 @pytest.mark.needs("docker", "root")
 def test_what_the_agent_makes_in_docker_belongs_to_an_ordinary_user(tester_folder):
     options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "env": {"AGENT": WORK}}
     told = told_by_tester(tester_folder, options)
     assert told["outcome"] == "success", told
-    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+    uid = tester_folder.stat().st_uid
+    assert told["files"] == {"uid.txt": [uid, f"{uid}\n"], "d/x.txt": [uid, "x\n"]}
 
 
 @needs_tester
@@ -160,13 +153,15 @@ def saved(image: str) -> bytes:
 
 
 @needs_tester
+@ordinary_users
 @pytest.mark.needs("bubblewrap", "root")
 def test_what_the_agent_makes_behind_bubblewrap_belongs_to_an_ordinary_user(tester_folder):
     agent = Path(__file__).parent.parent / "doubles" / "agent"
     options = {"mode": "local", "api": "script:demo", "env": {"AGENT": WORK}}
     told = told_by_tester(tester_folder, options, PATH=f"{agent}:{os.defpath}")
     assert told["outcome"] == "success", told
-    assert told["files"] == {"uid.txt": [TESTER, "1234\n"], "d/x.txt": [TESTER, "x\n"]}
+    uid = tester_folder.stat().st_uid
+    assert told["files"] == {"uid.txt": [uid, f"{uid}\n"], "d/x.txt": [uid, "x\n"]}
 
 
 @needs_tester
@@ -191,11 +186,38 @@ def test_a_workspace_that_only_a_group_of_the_callers_can_enter_is_brought_there
 
 
 @needs_tester
+@pytest.mark.needs("docker", "root")
+def test_a_workspace_that_the_agent_may_only_read_is_a_sentence(tester_folder):
+    workspace = tester_folder / "workspace"
+    # The caller writes there by its group, which a container's user hasn't got.
+    shutil.chown(workspace, "root", "docker")
+    workspace.chmod(0o775)
+    image = agent_image("docker")
+    options = {"mode": "docker", "api": "script:demo", "image": image, "env": {"AGENT": WORK}}
+    done = as_tester(tester_folder, options)
+    assert done.stderr.strip().endswith(f"the agent can't write in {workspace}; change its permissions")
+    assert list(workspace.iterdir()) == []
+    assert Store(tester_folder / "home").places_left() == []
+
+
+@needs_tester
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("permissions", [0o755, 0o733, 0o766])
+def test_a_workspace_that_the_caller_may_not_use_is_refused(tester_folder, permissions):
+    workspace = tester_folder / "workspace"
+    shutil.chown(workspace, "root", "root")
+    workspace.chmod(permissions)
+    done = as_tester(tester_folder, {"mode": "local", "api": "script:demo"})
+    words = f"workspace {workspace} can't be read and written by you; name another folder"
+    assert done.stderr.strip().endswith(words)
+    assert Store(tester_folder / "home").runs() == []
+
+
+@needs_tester
 @pytest.mark.needs("root")
 @pytest.mark.parametrize("mode", ["docker", "podman", "local"])
 def test_a_list_of_hosts_holds_for_an_ordinary_user(tester_folder, mode):
-    if why := missing("bubblewrap" if mode == "local" else mode):
-        pytest.skip(why)
+    require("bubblewrap" if mode == "local" else mode)
     doubles = Path(__file__).parent.parent / "doubles"
     workspace = tester_folder / "workspace"
     for name in ("get.mjs", "escape.pl"):
@@ -233,6 +255,18 @@ def rootless_agent_image() -> str:
             os.environ["CONTAINER_HOST"] = before
 
 
+def hidden_from_engine(folder: Path, options: dict, prepare: str = "true", **env: str):
+    """Run a client to whom a folder, once it is prepared, is another one than to the engine."""
+    inner = f'mount -t tmpfs none {folder} && {prepare} && exec {sys.executable} -c "$0" "$1"'
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.needs("root", "unshare")
 def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_mode):
     hidden, outside = home / "hidden", home / "outside"
@@ -251,17 +285,11 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
         "workspace": f"{hidden}/workspace",
         "check": "ls",
     }
-    inner = (
-        f"mount -t tmpfs none {hidden} && mkdir {hidden}/home {hidden}/workspace && "
-        f"echo old >{hidden}/workspace/old.txt && ln -s {outside} {hidden}/workspace/mine && "
-        f'CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
+    prepare = (
+        f"mkdir {hidden}/workspace && echo old >{hidden}/workspace/old.txt && "
+        f"ln -s {outside} {hidden}/workspace/mine"
     )
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, prepare, CCNB_HOME=f"{hidden}/home")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["outcome"] == "success", told
@@ -287,17 +315,37 @@ def test_folders_that_the_engine_cannot_see_go_as_archives(home, places, engine_
 
 
 @pytest.mark.needs("root", "unshare")
+def test_another_folder_of_the_same_name_is_not_taken_for_the_workspace(home, places, engine_mode):
+    # The engine mounts it, and the agent could go there and write: the file that isn't there tells.
+    workspace = home / "workspace"
+    workspace.mkdir()
+    workspace.chmod(0o777)
+    (workspace / "beneath.txt").write_text("beneath\n")
+    options = {
+        "mode": engine_mode,
+        "api": "script:demo",
+        "image": agent_image(engine_mode),
+        "env": {"AGENT": "init; cat old.txt >new.txt; result"},
+        "workspace": str(workspace),
+    }
+    done = hidden_from_engine(workspace, options, f"echo old >{workspace}/old.txt")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "success", told
+    assert {name: text for name, (_, text) in told["files"].items()} == {
+        "old.txt": "old\n",
+        "new.txt": "old\n",
+    }
+    assert [path.name for path in workspace.iterdir()] == ["beneath.txt"]
+    wait_for(lambda: places(engine_mode) == [])
+
+
+@pytest.mark.needs("root", "unshare")
 def test_the_real_agent_works_where_the_engine_cannot_see_our_folders(home, engine_mode):
     hidden = home / "hidden"
     hidden.mkdir()
     options = {"mode": engine_mode, "api": "script:demo", "check": "sh wordcount.sh sample.txt"}
-    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["outcome"], told["check"]) == ("success", "6\n"), told
@@ -320,6 +368,11 @@ def test_the_limits_hold(home, places, engine_mode, agent):
     assert not host["Privileged"]
     assert not host["CapAdd"]
     ccnb.sweep(older_than_s=0)
+
+
+def test_the_limit_on_open_files_holds(home, places, engine_mode, agent):
+    result = run_until_clean(places, check="ulimit -Sn; ulimit -Hn", **agent(engine_mode, "init; result"))
+    assert result.check.output.split() == ["20000", "20000"]
 
 
 def test_running_out_of_memory_is_told_from_a_crash(home, places, engine_mode, agent):
@@ -395,6 +448,27 @@ def test_sweep_reaches_places_of_an_engine_that_is_no_longer_the_current_one(
         assert places("podman") == []
 
 
+def test_what_a_client_leaves_that_is_killed_as_it_copies_the_program_is_swept(
+    home, places, engine_mode, monkeypatch
+):
+    # A script can't be mounted, so the program comes out of the project's image.
+    monkeypatch.setenv("PATH", f"{DOUBLES / 'agent'}:{os.environ['PATH']}")
+    options = {"mode": engine_mode, "image": "node:22-slim"} | DEMO
+    engine = connect(engine_mode)
+    copies = [f"ccnb.copy={store_id(Store(home))}"]
+    process = client(options)
+    # The project's image may have to be built first.
+    wait_for(lambda: engine.list(copies), limit_s=600)
+    process.send_signal(signal.SIGSTOP)
+    assert ccnb.sweep() == []
+    assert len(engine.list(copies)) == 1
+    kill(process)
+    assert [(s.run_id, s.mode, s.removed) for s in ccnb.sweep()] == [("copy-of-claude", engine_mode, True)]
+    assert engine.list(copies) == []
+    result = run_until_clean(places, **options)
+    assert (result.outcome, result.check.passed) == ("success", True)
+
+
 def test_a_container_removed_behind_our_back_is_a_lost_run(home, places, engine_mode, agent):
     handle = ccnb.start("Do it", **agent(engine_mode, "init; sleep 60; result"))
     wait_for(lambda: len(handle.events) == 1)
@@ -412,13 +486,7 @@ def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_so
     hidden = home / "hidden"
     hidden.mkdir()
     options = {"mode": engine_mode, "api": "script:demo", "network": network}
-    inner = f'mount -t tmpfs none {hidden} && CCNB_HOME={hidden}/home exec {sys.executable} -c "$0" "$1"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inner, CLIENT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home")
     last = done.stderr.strip().splitlines()[-1]
     assert "can't be held here: this engine" in last
     assert last.endswith("use network='open', or an engine of this machine")

@@ -250,13 +250,21 @@ def test_the_agent_has_no_power_over_the_machine(home, places, shared_kernel_mod
 
 
 def test_the_agent_sees_nothing_of_the_callers_home(home, places, mode, agent, monkeypatch, tmp_path):
-    (tmp_path / "private.txt").write_text("mine")
-    result = run_until_clean(
-        places, check=f"cat {tmp_path}/private.txt; env; ls -a $HOME", **agent(mode, "result")
-    )
-    assert "mine" not in result.check.output
+    (tmp_path / "private.txt").write_text("mine-in-a-file")
+    monkeypatch.setenv("OF_THE_CALLER", "mine-in-the-environment")
+    # This file has those words too, and lies where the caller works.
+    files = f"{tmp_path}/private.txt {Path(__file__)}"
+    result = run_until_clean(places, check=f"cat {files}; env; ls -a $HOME", **agent(mode, "result"))
+    assert "mine-in" not in result.check.output
     home_inside = next(line for line in result.check.output.splitlines() if line.startswith("HOME="))
     assert home_inside in ("HOME=/ccnb/home", f"HOME={result.folder.inside}/home")
+
+
+def test_the_agent_sees_no_process_of_the_callers(home, places, mode, agent):
+    result = run_until_clean(places, check="cat /proc/[0-9]*/comm", **agent(mode, "init; result"))
+    seen = result.check.output.split("\n")
+    assert "cat" in seen
+    assert Path("/proc/self/comm").read_text().strip() not in seen
 
 
 def test_a_secret_shows_nowhere(home, places, mode, agent):

@@ -285,7 +285,7 @@ class TestIdling:
         assert is_alive(pid)
         unregister(home, "r1")
         wait_for(lambda: not is_alive(pid))
-        assert not address.socket.exists()
+        assert not address.socket_dir.parent.exists()
         assert not (home / "gateway.state").exists()
 
     def test_it_goes_with_its_store_and_leaves_nothing(self, home: Path) -> None:

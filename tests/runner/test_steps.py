@@ -94,6 +94,19 @@ def test_after_its_lifetime_a_supervisor_ends_though_somebody_stopped_it(inside)
     assert supervise(inside, "sh", "-c", stop, lifetime_s=1) == -signal.SIGKILL
 
 
+def test_a_folder_without_the_callers_file_is_not_the_workspace_and_is_left_alone(inside):
+    (inside / "sentinel").touch()
+    assert supervise(inside, "touch", "made") == 0
+    steps = Steps()
+    steps.feed((inside / "steps").read_bytes())
+    assert [(s.name, s.code, s.reason) for s in steps.done.values()] == [
+        ("started", 0, "exit"),
+        ("workspace", 1, "missing"),
+        ("finished", 0, "exit"),
+    ]
+    assert list(inside.with_name("workspace").iterdir()) == []
+
+
 def test_what_the_real_supervisor_writes_is_understood(inside):
     (inside / "setup").write_text("echo ready > ready\n")
     (inside / "check").write_text("exit 3\n")
