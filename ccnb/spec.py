@@ -105,7 +105,10 @@ class RunSpec:
     """Silence of the agent after which it is taken for wedged."""
     max_turns: int | None = None
     budget_usd: float | None = None
-    """What the run may cost by list prices; the agent minds it, and the gateway where it serves the run."""
+    """What the run may cost by list prices; the agent minds it, and the gateway where it serves the run.
+
+    A model without a known price costs nothing at the gateway; the result's warnings say so.
+    """
     budget_group: str | None = None
     """A name: runs that share it share `budget_usd` too, where the gateway serves them."""
     env: Mapping[str, str | Secret] = dataclasses.field(default_factory=dict)

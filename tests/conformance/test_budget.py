@@ -32,6 +32,16 @@ def test_the_gateway_ends_a_run_at_its_limit(home, places, mode, dear):
     assert [f.path for f in result.files] == ["one.txt"]
 
 
+def test_a_model_without_a_price_is_said_where_there_is_a_budget(home, places, dear):
+    """It costs the gateway nothing, and the agent reckons by a price of its own making."""
+    options = {**dear, "model": "claude-new-9", "mode": "local", "extra_args": ("--max-budget-usd=100",)}
+    result = run_until_clean(places, budget_usd=0.5, **options)
+    assert (result.outcome, result.error) == ("success", None)
+    (warning,) = result.warnings
+    assert warning.startswith("the gateway knows no price for claude-new-9")
+    assert run_until_clean(places, **options).warnings == ()
+
+
 def test_the_agent_ends_itself_at_its_limit(home, places, dear):
     result = run_until_clean(places, mode="local", budget_usd=0.5, **dear)
     assert result.outcome == "budget"
