@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 import ccnb
+from ccnb.errors import CredentialError
+from ccnb.store import Store, comparisons
 from tests.comparison.client import compare
+from tests.credentials.conftest import login
 from tests.modelapi import API_KEY, ModelApi
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -38,6 +41,34 @@ def test_the_model_that_answers_first_is_asked_for_by_all_others(obedient, monke
         by_arm = dict(zip(named.frame["arm"], models_asked_for(named), strict=True))
         assert {by_arm["haiku · quick"], by_arm["haiku · slow"]} == {"haiku"}
         assert set(named.write_lock().read_text().split('"')) >= {"haiku", "m"}
+
+
+@pytest.fixture
+def login_file(obedient):
+    """Return the path of Claude Code's own file, where the comparison looks for it."""
+    folder = obedient / "no-login"
+    folder.mkdir()
+    return folder / ".credentials.json"
+
+
+def test_a_login_that_many_runs_share_and_may_outlast_is_said_with_the_comparison(login_file):
+    login_file.write_text(login(left_s=7300))
+    heard = []
+    options = {"api": "live", "concurrency": 2, "timeout_s": 3600, "on_progress": heard.append}
+    comparison = compare("shared", repeats=3, **options)
+    assert comparison.frame["counted"].sum() == 6
+    expires, shared = comparison.warnings
+    assert "and 6 runs may take 3 h 0 min;" in expires
+    assert shared.startswith(f"2 runs at once share the login token in {login_file}")
+    assert heard[:2] == [expires, shared]
+
+
+def test_with_an_expired_login_no_comparison_is_begun(login_file):
+    login_file.write_text(login(left_s=-5))
+    with pytest.raises(CredentialError, match="run `claude setup-token`"):
+        compare("expired", repeats=3, api="live", concurrency=2)
+    assert ccnb.runs() == []
+    assert comparisons.names(Store()) == []
 
 
 def test_the_gateway_refuses_what_would_cost_more_than_the_whole_may(home, tmp_path):
