@@ -173,7 +173,7 @@ class Recorder:
         if self.spec.budget_usd is not None and models:
             self.warn(
                 f"the gateway knows no price for {', '.join(models)}, so it could not hold these calls to "
-                "budget_usd; set max_turns or timeout_s too"
+                "budget_usd; set budget_tokens too"
             )
 
     def _clean(self, patch: Path) -> None:

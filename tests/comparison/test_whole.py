@@ -71,18 +71,25 @@ def test_with_an_expired_login_no_comparison_is_begun(login_file):
     assert comparisons.names(Store()) == []
 
 
-def test_the_gateway_refuses_what_would_cost_more_than_the_whole_may(home, tmp_path):
-    """The agent is the real one; each of its runs costs a dollar, and there is one and a half."""
+@pytest.mark.parametrize(
+    ("little", "plenty", "said"),
+    [
+        ({"total_usd": 1.5}, {"total_usd": 10}, "$1.50 are spent"),
+        ({"total_tokens": 375_000}, {"total_tokens": 2_500_000}, "375,000 tokens are used up"),
+    ],
+)
+def test_the_gateway_refuses_what_would_cost_more_than_the_whole_may(home, tmp_path, little, plenty, said):
+    """The agent is the real one; there is enough for one and a half of its runs."""
     (tmp_path / "dear.yaml").write_text(DEAR)
     given = {"modes": ["local"], "api": f"script:{tmp_path}/dear.yaml", "models": [MODEL], "warmups": 0}
-    stopped = ccnb.compare("Do it.", repeats=3, name="dear", total_usd=1.5, **given)
-    assert stopped.stopped == "$1.50 are spent"
+    stopped = ccnb.compare("Do it.", repeats=3, name="dear", **little, **given)
+    assert stopped.stopped == said
     assert list(stopped.frame["counted"]) == [True, False, False]
     # The second run's first call went through, its second was refused: that is no outcome of the arm's.
     assert list(stopped.failures()["outcome"]) == ["budget"]
     # What was under way when the limit was reached goes through to its end, no more.
     assert ccnb.frames.calls_frame()["cost_usd"].sum() == pytest.approx(2.0, abs=0.1)
-    whole = ccnb.compare("Do it.", repeats=3, name="dear", total_usd=10, **given)
+    whole = ccnb.compare("Do it.", repeats=3, name="dear", **plenty, **given)
     assert whole.stopped == ""
     assert whole.frame["counted"].all()
 
