@@ -33,7 +33,7 @@ PUSH_TOKEN = "CCNB_PUSH_TOKEN"  # noqa: S105 - the name of a variable
 """The secret in `env` with which `push_to` is written to."""
 
 _FLOATS = ("timeout_s", "stall_s", "keep_s", "cpus", "budget_usd")
-_OPTIONAL = ("cpus", "budget_usd", "max_turns", "memory_mb")
+_OPTIONAL = ("cpus", "budget_usd", "budget_tokens", "max_turns", "memory_mb")
 _WORDS = (
     *("mode", "model", "auth", "setup", "check", "image", "continues"),
     *("system_prompt", "append_system_prompt", "push_to"),
@@ -105,9 +105,14 @@ class RunSpec:
     """Silence of the agent after which it is taken for wedged."""
     max_turns: int | None = None
     budget_usd: float | None = None
-    """What the run may cost by list prices; the agent minds it, and the gateway where it serves the run."""
+    """What the run may cost by list prices; the agent minds it, and the gateway where it serves the run.
+
+    A model without a known price costs nothing at the gateway; the result's warnings say so.
+    """
+    budget_tokens: int | None = None
+    """How many tokens the run may use, those of the cache too; only the gateway can hold it."""
     budget_group: str | None = None
-    """A name: runs that share it share `budget_usd` too, where the gateway serves them."""
+    """A name: runs that share it share their budgets too, where the gateway serves them."""
     env: Mapping[str, str | Secret] = dataclasses.field(default_factory=dict)
     """Variables for set-up, agent and check; wrap a value in `Secret` to keep it out of every output."""
     permission_mode: str | None = None
@@ -209,7 +214,8 @@ class RunSpec:
 
         How much it may cost is no part of that.
         """
-        text = json.dumps(self.to_dict() | {"budget_usd": None, "budget_group": None}, sort_keys=True)
+        budgets = {"budget_usd": None, "budget_tokens": None, "budget_group": None}
+        text = json.dumps(self.to_dict() | budgets, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -249,7 +255,7 @@ def _check(spec: RunSpec) -> None:
         _no_nul(name, *getattr(spec, name))
     for name in _FLOATS:
         _positive(name, getattr(spec, name), (int, float))
-    for name in ("max_turns", "memory_mb", "max_processes"):
+    for name in ("max_turns", "budget_tokens", "memory_mb", "max_processes"):
         _positive(name, getattr(spec, name), (int,))
     _one_of("permission_mode", spec.permission_mode, PERMISSION_MODES)
     _one_of("auth", spec.auth, AUTHS)

@@ -41,6 +41,13 @@ def gateway_pid(home: Path) -> int:
     return int(json.loads((home / "gateway.state").read_text())["pid"])
 
 
+def gateway_listens(home: Path) -> list[tuple[str, int]]:
+    """Return the TCP addresses on which the gateway of a store listens."""
+    pid = gateway_pid(home)
+    found = (one for one in psutil.net_connections("tcp") if one.pid == pid)
+    return sorted(one.laddr for one in found if one.status == psutil.CONN_LISTEN)
+
+
 def kill_gateway(home: Path) -> None:
     """Kill the gateway of a store; until it is dead, whoever looks for it finds it."""
     pid = gateway_pid(home)

@@ -174,6 +174,10 @@ Timeout = Annotated[
 ]
 MaxTurns = Annotated[int | None, _option(_LIMITS, "The most turns.", "--max-turns", metavar="COUNT")]
 BudgetUsd = Annotated[float | None, _option(_LIMITS, "The most dollars.", "--budget-usd", metavar="USD")]
+BudgetTokens = Annotated[
+    int | None,
+    _option(_LIMITS, "The most tokens; the gateway holds it.", "--budget-tokens", metavar="COUNT"),
+]
 MemoryMb = Annotated[int | None, _option(_LIMITS, "Memory of the place in MB.", "--memory-mb", metavar="MB")]
 Cpus = Annotated[float | None, _option(_LIMITS, "Processors of the place.", "--cpus", metavar="COUNT")]
 

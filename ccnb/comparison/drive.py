@@ -206,9 +206,12 @@ class Driver:
         spec = self.arms[row.arm].spec
         if self._pins(row):
             spec = replace(spec, model=self._pinned)
-        if self.limits.usd is not None and spec.budget_usd is None and models.needs_gateway(spec):
-            # The gateway then holds the whole's limit, also while runs go on.
-            spec = replace(spec, budget_usd=self.limits.usd, budget_group=f"compare-{self.name}")
+        usd, tokens = self.limits.usd, self.limits.tokens
+        own = spec.budget_usd is not None or spec.budget_tokens is not None
+        if (usd is not None or tokens is not None) and not own and models.needs_gateway(spec):
+            # The gateway then holds the whole's limits, also while runs go on.
+            group = f"compare-{self.name}"
+            spec = replace(spec, budget_usd=usd, budget_tokens=tokens, budget_group=group)
         return spec
 
     def _pins(self, row: Row) -> bool:

@@ -11,7 +11,8 @@ _FOR_GOOD = frozenset(
     {
         *("authentication_failed", "not_logged_in", "billing_error", "no_credential", "not_recorded"),
         *("model_not_found", "invalid_request", "agent_missing", "root_refused", "setup_failed"),
-        *("CassetteError", "CredentialError", "ImageError", "ScriptError", "SpecError", "budget"),
+        *("CassetteError", "CredentialError", "ImageError", "ScriptError", "SpecError"),
+        *("budget", "budget_tokens"),
         "cancelled",
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "events_frame",
     "files_frame",
     "kept_frame",
+    "network_frame",
     "phases_frame",
     "runs_frame",
     "similarity_frame",
@@ -87,6 +89,12 @@ def calls_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
     """Return one row for each call of the model that went through the gateway. See `runs_frame`."""
     rows = (row for result in choose.results(runs, where) for row in _call_rows(result))
     return frame_of_rows("calls", rows)
+
+
+def network_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
+    """Return one row for each connection that a run asked the egress proxy for. See `runs_frame`."""
+    rows = (row for result in choose.results(runs, where) for row in _connection_rows(result))
+    return frame_of_rows("network", rows)
 
 
 def files_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
@@ -185,6 +193,18 @@ def _call_rows(result: RunResult) -> Iterator[dict[str, Any]]:
     for call in result.calls:
         at = call["at"].timestamp()
         yield {name: value for name, value in call.items() if name in known} | {
+            "run_id": result.run_id,
+            "mode": result.mode,
+            "at": at,
+            "since_s": at - began,
+        }
+
+
+def _connection_rows(result: RunResult) -> Iterator[dict[str, Any]]:
+    began = result.started_at.timestamp()
+    for connection in result.network:
+        at = connection.at.timestamp()
+        yield asdict(connection) | {
             "run_id": result.run_id,
             "mode": result.mode,
             "at": at,

@@ -96,7 +96,7 @@ class Exchange(Response):
         refusal = self._budget.refusal() if self._call.is_message else None
         if refusal is not None:
             # The agent ends at this status; after others it would ask again.
-            return error_reply(402, refusal, refused="budget")
+            return error_reply(402, refusal.message, refused=refusal.kind)
         return await self._source.answer(self._call)
 
     async def _begin(self, send: Send, reply: Reply, chunk: bytes, *, streams: bool) -> None:
@@ -112,7 +112,7 @@ class Exchange(Response):
         self._written = True
         self._meter.finish()
         line = self._line(end)
-        self._budget.spend(self._run_id, line["cost_usd"])
+        self._budget.spend(self._run_id, line)
         try:
             append_line(self._folder / CALLS_FILE, line)
         except OSError as error:

@@ -25,7 +25,13 @@ _KEY = re.compile(rf"sk-ant-(?:api03|oat01)-ccnb-(?P<run_id>{_RUN_ID})-[A-Za-z0-
 _SHAPES = {"ANTHROPIC_API_KEY": "api03", "CLAUDE_CODE_OAUTH_TOKEN": "oat01"}
 """How the vendor's credentials begin, by the variable that holds them."""
 
-_LATER = {"variable": str, "run_folder": str, "budget_usd": int | float, "budget_group": str}
+_LATER = {
+    "variable": str,
+    "run_folder": str,
+    "budget_usd": int | float,
+    "budget_tokens": int,
+    "budget_group": str,
+}
 """Fields that a file may lack, with their types."""
 
 
@@ -50,8 +56,10 @@ class Registration:
     """The path, as the place sees it, of the folder with the agent's home and settings."""
     budget_usd: float | None = None
     """What its calls may cost, by list prices."""
+    budget_tokens: int | None = None
+    """How many tokens they may use."""
     budget_group: str | None = None
-    """Runs of one group share the budget: what they cost together counts."""
+    """Runs of one group share the budgets: what they spend together counts."""
 
     @property
     def is_live(self) -> bool:
@@ -69,6 +77,7 @@ def register(
     variable: str = "ANTHROPIC_API_KEY",
     run_folder: str = "",
     budget_usd: float | None = None,
+    budget_tokens: int | None = None,
     budget_group: str | None = None,
     hosts: Sequence[str] = (),
     earlier: Registration | None = None,
@@ -107,6 +116,7 @@ def register(
         variable=variable,
         run_folder=run_folder,
         budget_usd=budget_usd,
+        budget_tokens=budget_tokens,
         budget_group=budget_group,
         hosts=tuple(hosts),
     )

@@ -183,6 +183,7 @@ def cc_parser(magic: str = "%%cc") -> Parser:
     limits.add_argument("--timeout", dest="timeout_s", type=_number, metavar="S", help="seconds it may work")
     limits.add_argument("--max-turns", type=_whole, metavar="N", help="the most turns")
     limits.add_argument("--budget-usd", type=_number, metavar="USD", help="the most dollars")
+    limits.add_argument("--budget-tokens", type=_whole, metavar="N", help="the most tokens")
     limits.add_argument("--memory-mb", type=_whole, metavar="MB", help="memory of the place")
     limits.add_argument("--cpus", type=_number, metavar="N", help="processors of the place")
     cell = parser.add_argument_group("in the notebook")

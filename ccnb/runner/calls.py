@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,12 @@ def read(folder: RunFolder) -> list[dict[str, Any]]:
         else:
             del failures[request]
     return calls
+
+
+def unpriced(calls: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the models, each once, of the calls that used tokens and have no known price."""
+    used = (call for call in calls if call.get("output_tokens") is not None and call.get("cost_usd") is None)
+    return list(dict.fromkeys(str(call.get("model")) for call in used))
 
 
 def _failed(call: dict[str, Any]) -> bool:

@@ -87,6 +87,8 @@ def check(spec: RunSpec) -> list[str]:
         )
     if not needs_gateway(spec) and spec.budget_group is not None:
         raise SpecError("only the gateway can hold one budget over several runs; use auth='gateway'")
+    if not needs_gateway(spec) and spec.budget_tokens is not None:
+        raise SpecError("only the gateway can hold budget_tokens; use auth='gateway', or budget_usd")
     if spec.auth == "host":
         return []
     if needs_gateway(spec):
@@ -171,6 +173,7 @@ def open_access(
         variable=_variable(spec),
         run_folder=layout.inside,
         budget_usd=spec.budget_usd,
+        budget_tokens=spec.budget_tokens,
         budget_group=spec.budget_group,
         earlier=earlier,
     )

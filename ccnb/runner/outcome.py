@@ -32,6 +32,7 @@ NEXT_ACTIONS = {
     "timeout": "raise timeout_s, or ask for less",
     "max_turns": "raise max_turns",
     "budget": "raise budget_usd",
+    "budget_tokens": "raise budget_tokens",
     "not_recorded": "record it anew with api='record:FILE', or ask for what was recorded",
     "no_credential": "attach to a run where its credential can be found",
 }
@@ -48,6 +49,9 @@ _KIND_UNCHECKED = {"lost": "place_lost", "agent_error": "check_prevented"}
 
 _STOPPED = ("timeout", "cancelled", "wedged", "refused")
 """Ends that we brought about: an agent's word that it was interrupted adds nothing to them."""
+
+_SPENT = ("budget", "budget_tokens")
+"""Words with which the gateway refuses a call because a budget is used up."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Ending:
     unchecked: str | None = None
     """Why a check that was asked for was never done: the outcome that this is."""
     refused: str | None = None
-    """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, `no_credential`."""
+    """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, ..."""
 
 
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
@@ -143,8 +147,8 @@ def _with_result(  # noqa: PLR0911 - a return for each outcome
     if subtype == "error_max_budget_usd" or terminal == "budget_exhausted":
         return "budget", error("budget", message or "the agent used up its budget")
     if _refused_by_api(raw):
-        if ending.refused == "budget":
-            return "budget", error("budget", message)
+        if ending.refused in _SPENT:
+            return "budget", error(ending.refused, message)
         return "infrastructure", _api_error(tally, ending, raw, message)
     if ending.reason in _STOPPED and (subtype != "success" or raw.get("is_error")):
         return _without_result(tally, ending)

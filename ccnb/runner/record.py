@@ -17,6 +17,7 @@ from ccnb.gateway import network_log
 from ccnb.redact import Redactor
 from ccnb.results import CheckResult, ErrorInfo, FileChange, NetworkUse, RunRecord
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.calls import unpriced
 from ccnb.runner.follow import Follower, digest_of
 from ccnb.runner.outcome import Ending
 from ccnb.runner.planted import planted
@@ -130,6 +131,7 @@ class Recorder:
         self._end_marks(tally)
         check = self._check(follower) if follower else None
         self._add_machine_cost()
+        self._warn_of_what_has_no_price()
         self.progress.conditions |= {
             "agent_version": tally.agent_version,
             "model": tally.model,
@@ -165,6 +167,15 @@ class Recorder:
         if "machine_usd_per_hour" in conditions and "image" in marks:
             hours = (time.time() - marks["image"]) / 3600
             conditions["machine_usd"] = round(hours * float(conditions["machine_usd_per_hour"]), 6)
+
+    def _warn_of_what_has_no_price(self) -> None:
+        """Say where a budget of dollars was none: what has no price spends nothing of it."""
+        models = unpriced(self.calls)
+        if self.spec.budget_usd is not None and models:
+            self.warn(
+                f"the gateway knows no price for {', '.join(models)}, so it could not hold these calls to "
+                "budget_usd; set budget_tokens too"
+            )
 
     def _clean(self, patch: Path) -> None:
         """Keep the patch without the run's secrets too, if it has any: it is shown so."""

@@ -50,7 +50,7 @@ class Purse:
         Parameters
         ----------
         options
-            Of the runs, without the mode. A `budget_usd` among them is for each run.
+            Of the runs, without the mode. A `budget_usd` or `budget_tokens` among them is for each run.
         modes
             In which they run.
         runs
@@ -78,8 +78,14 @@ class Purse:
         asked = options.get("budget_usd")
         most_usd = left_usd if asked is None else min(asked * runs, left_usd)
         if shares:
-            return {"budget_usd": self._shared_usd + most_usd, "budget_group": self.group}
+            return self._shared_limits(most_usd, options.get("budget_tokens"), runs)
         return {"budget_usd": most_usd / runs}
+
+    def _shared_limits(self, most_usd: float, tokens: int | None, runs: int) -> dict[str, Any]:
+        """Return the options that let some runs spend so much beyond what was spent of the one budget."""
+        ledger = Ledger(self._ledger)
+        limits = {"budget_usd": ledger.spent_usd + most_usd, "budget_group": self.group}
+        return limits if tokens is None else limits | {"budget_tokens": ledger.spent_tokens + tokens * runs}
 
     def watch(self, run: Run) -> None:
         """Count a run from now on; one that is over was found again, and has been paid for."""

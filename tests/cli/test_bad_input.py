@@ -29,6 +29,7 @@ DEAD = "unix:///nowhere/docker.sock"
         (["run", "x", "--timeout", "soon", *SCRIPTED], "'--timeout'", 2),
         (["run", "x", "--max-turns", "-1", *SCRIPTED], "--max-turns must be a whole number above zero", 2),
         (["run", "x", "--budget-usd", "nan", *SCRIPTED], "--budget-usd must be a number above zero", 2),
+        (["run", "x", "--budget-tokens", "0", *SCRIPTED], "--budget-tokens must be a whole number", 2),
         (["run", "x", "--permission-mode", "paln", *SCRIPTED], "did you mean 'plan'?", 2),
         (["run", "x", "--network", "opne", *SCRIPTED], "did you mean 'open'?", 2),
         (["run", "x", "--network", "https://a.org/", *SCRIPTED], "a URL; list the host alone, 'a.org'", 2),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 import ccnb
+from ccnb.errors import CredentialError
+from ccnb.store import Store, comparisons
 from tests.comparison.client import compare
+from tests.credentials.conftest import login
 from tests.modelapi import API_KEY, ModelApi
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -40,18 +43,53 @@ def test_the_model_that_answers_first_is_asked_for_by_all_others(obedient, monke
         assert set(named.write_lock().read_text().split('"')) >= {"haiku", "m"}
 
 
-def test_the_gateway_refuses_what_would_cost_more_than_the_whole_may(home, tmp_path):
-    """The agent is the real one; each of its runs costs a dollar, and there is one and a half."""
+@pytest.fixture
+def login_file(obedient):
+    """Return the path of Claude Code's own file, where the comparison looks for it."""
+    folder = obedient / "no-login"
+    folder.mkdir()
+    return folder / ".credentials.json"
+
+
+def test_a_login_that_many_runs_share_and_may_outlast_is_said_with_the_comparison(login_file):
+    login_file.write_text(login(left_s=7300))
+    heard = []
+    options = {"api": "live", "concurrency": 2, "timeout_s": 3600, "on_progress": heard.append}
+    comparison = compare("shared", repeats=3, **options)
+    assert comparison.frame["counted"].sum() == 6
+    expires, shared = comparison.warnings
+    assert "and 6 runs may take 3 h 0 min;" in expires
+    assert shared.startswith(f"2 runs at once share the login token in {login_file}")
+    assert heard[:2] == [expires, shared]
+
+
+def test_with_an_expired_login_no_comparison_is_begun(login_file):
+    login_file.write_text(login(left_s=-5))
+    with pytest.raises(CredentialError, match="run `claude setup-token`"):
+        compare("expired", repeats=3, api="live", concurrency=2)
+    assert ccnb.runs() == []
+    assert comparisons.names(Store()) == []
+
+
+@pytest.mark.parametrize(
+    ("little", "plenty", "said"),
+    [
+        ({"total_usd": 1.5}, {"total_usd": 10}, "$1.50 are spent"),
+        ({"total_tokens": 375_000}, {"total_tokens": 2_500_000}, "375,000 tokens are used up"),
+    ],
+)
+def test_the_gateway_refuses_what_would_cost_more_than_the_whole_may(home, tmp_path, little, plenty, said):
+    """The agent is the real one; there is enough for one and a half of its runs."""
     (tmp_path / "dear.yaml").write_text(DEAR)
     given = {"modes": ["local"], "api": f"script:{tmp_path}/dear.yaml", "models": [MODEL], "warmups": 0}
-    stopped = ccnb.compare("Do it.", repeats=3, name="dear", total_usd=1.5, **given)
-    assert stopped.stopped == "$1.50 are spent"
+    stopped = ccnb.compare("Do it.", repeats=3, name="dear", **little, **given)
+    assert stopped.stopped == said
     assert list(stopped.frame["counted"]) == [True, False, False]
     # The second run's first call went through, its second was refused: that is no outcome of the arm's.
     assert list(stopped.failures()["outcome"]) == ["budget"]
     # What was under way when the limit was reached goes through to its end, no more.
     assert ccnb.frames.calls_frame()["cost_usd"].sum() == pytest.approx(2.0, abs=0.1)
-    whole = ccnb.compare("Do it.", repeats=3, name="dear", total_usd=10, **given)
+    whole = ccnb.compare("Do it.", repeats=3, name="dear", **plenty, **given)
     assert whole.stopped == ""
     assert whole.frame["counted"].all()
 

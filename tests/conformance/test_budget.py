@@ -32,6 +32,27 @@ def test_the_gateway_ends_a_run_at_its_limit(home, places, mode, dear):
     assert [f.path for f in result.files] == ["one.txt"]
 
 
+def test_the_gateway_ends_a_run_that_used_up_its_tokens(home, places, dear):
+    result = run_until_clean(places, mode="local", budget_tokens=100_000, **dear)
+    assert (result.outcome, result.error.kind) == ("budget", "budget_tokens")
+    assert "used up the budget of 100,000 tokens (250,000 used)" in result.error.message
+    assert result.error.next_action == "raise budget_tokens"
+    assert [(call["status"], call["refused"]) for call in result.calls] == [
+        (200, None),
+        (402, "budget_tokens"),
+    ]
+
+
+def test_a_model_without_a_price_is_said_where_there_is_a_budget(home, places, dear):
+    """It costs the gateway nothing, and the agent reckons by a price of its own making."""
+    options = {**dear, "model": "claude-new-9", "mode": "local", "extra_args": ("--max-budget-usd=100",)}
+    result = run_until_clean(places, budget_usd=0.5, **options)
+    assert (result.outcome, result.error) == ("success", None)
+    (warning,) = result.warnings
+    assert warning.startswith("the gateway knows no price for claude-new-9")
+    assert run_until_clean(places, **options).warnings == ()
+
+
 def test_the_agent_ends_itself_at_its_limit(home, places, dear):
     result = run_until_clean(places, mode="local", budget_usd=0.5, **dear)
     assert result.outcome == "budget"
@@ -48,6 +69,13 @@ def test_a_group_needs_the_gateway(home, monkeypatch):
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-of-nobody-0123456789")
     with pytest.raises(ccnb.CcnbError, match="only the gateway can hold one budget"):
         ccnb.run("Do it", mode="local", budget_usd=1, budget_group="comparison")
+
+
+def test_a_budget_of_tokens_needs_the_gateway(home, monkeypatch):
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-of-nobody-0123456789")
+    with pytest.raises(ccnb.CcnbError, match="only the gateway can hold budget_tokens; use auth='gateway'"):
+        ccnb.run("Do it", mode="local", budget_tokens=1_000)
+    assert ccnb.runs() == []
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 65])

@@ -22,7 +22,7 @@ from ccnb.store import Store
 from tests.conformance.test_attach import client, kill, killed_at_first_event
 from tests.conformance.test_modes import DEMO, run_until_clean
 from tests.conftest import AGENT_IMAGE, DOUBLES, SYSTEM_PYTHON, agent_image, require
-from tests.waiting import wait_for
+from tests.waiting import gateway_listens, wait_for
 
 TESTER = 1234
 ROOTLESS_DOCKER = f"unix:///run/user/{TESTER}/docker.sock"
@@ -486,7 +486,35 @@ def test_a_closed_network_is_refused_where_the_engine_cannot_see_the_gateways_so
     hidden = home / "hidden"
     hidden.mkdir()
     options = {"mode": engine_mode, "api": "script:demo", "network": network}
-    done = hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home")
+    assert_refused(hidden_from_engine(hidden, options, CCNB_HOME=f"{hidden}/home"))
+
+
+def assert_refused(done: subprocess.CompletedProcess) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert "can't be held here: this engine" in last
     assert last.endswith("use network='open', or an engine of this machine")
+
+
+def on_another_kernel(options: dict) -> subprocess.CompletedProcess:
+    """Run a client that sees another kernel than its engine has, as beside one in a virtual machine."""
+    command = ["setarch", "--uname-2.6", sys.executable, "-c", CLIENT, json.dumps(options)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.needs("setarch")
+@pytest.mark.parametrize("network", ["none", ["a.example"]])
+def test_a_closed_network_is_refused_where_the_engine_has_a_kernel_of_its_own(home, engine_mode, network):
+    assert_refused(on_another_kernel({"mode": engine_mode, "api": "script:demo", "network": network}))
+    assert ccnb.runs()[0].record.outcome == "infrastructure"
+
+
+@pytest.mark.needs("setarch")
+def test_an_engine_with_a_kernel_of_its_own_finds_the_gateway_by_the_hosts_name(home, places, engine_mode):
+    agent = {"image": agent_image(engine_mode), "env": {"AGENT": "init; say $ANTHROPIC_BASE_URL; result"}}
+    done = on_another_kernel({"mode": engine_mode, "api": "script:demo"} | agent)
+    assert done.returncode == 0, done.stderr
+    _, url, _ = json.loads(done.stdout)["texts"]
+    name = {"docker": "host.docker.internal", "podman": "host.containers.internal"}[engine_mode]
+    ((address, port),) = gateway_listens(home)
+    assert (url, address) == (f"http://{name}:{port}", "127.0.0.1")
+    wait_for(lambda: places(engine_mode) == [])

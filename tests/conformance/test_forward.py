@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import subprocess
 import sys
+import tarfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
 
 import ccnb
+from ccnb.engine import connect
 from tests.conformance.test_attach import CLIENT, client, kill
 from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean
-from tests.conftest import near_modes
+from tests.conftest import agent_image, near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
 from tests.waiting import kill_gateway, wait_for
 
@@ -25,6 +31,9 @@ SLOW = """
 - say: One two three four five six seven eight nine ten eleven twelve.
   pace: 0.5
 """
+
+PLANTED = "localhost/ccnb-test-planted:1"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 @pytest.fixture
@@ -128,6 +137,37 @@ def said(*command, check=True) -> bytes:
     return done.stdout + done.stderr
 
 
+def words_in_layers(engine: str, image: str, words: Iterable[str]) -> set[str]:
+    """Return which of some words stand in an image as it is stored, also where a later layer hides them."""
+    found: set[str] = set()
+    with subprocess.Popen([engine, "save", image], stdout=subprocess.PIPE) as saving:
+        assert saving.stdout is not None
+        with tarfile.open(fileobj=saving.stdout, mode="r|") as archive:
+            # What else there is are links, for layers that come twice.
+            for member in filter(tarfile.TarInfo.isreg, archive):
+                found |= words_in(unzipped(archive.extractfile(member)), words)
+        saving.stdout.read()
+    assert saving.returncode == 0
+    return found
+
+
+def unzipped(file: io.BufferedReader) -> IO[bytes]:
+    start = file.peek(4)
+    assert not start.startswith(ZSTD), "these layers can't be read here"
+    return gzip.GzipFile(fileobj=file) if start.startswith(GZIP) else file
+
+
+def words_in(file: IO[bytes], words: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    rest = b""
+    while piece := file.read(1 << 20):
+        rest += piece
+        found |= {word for word in words if word.encode() in rest}
+        # A word may begin in one piece and end in the next.
+        rest = rest[-max(map(len, words)) :]
+    return found
+
+
 def files_with(text: str, folder: Path) -> list[str]:
     return [str(p) for p in folder.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
 
@@ -149,7 +189,18 @@ def test_the_credential_is_nowhere_in_a_container(home, places, engine_mode, api
     assert (result.outcome, result.error) == ("success", None)
     assert files_with(key, home) == []
     assert [f for s in (API_KEY, OAUTH_TOKEN) for f in files_with(s, home)] == []
+    assert words_in_layers(engine_mode, result.conditions["image"], (API_KEY, OAUTH_TOKEN)) == set()
     wait_for(lambda: places(engine_mode) == [])
+
+
+def test_a_word_that_a_later_layer_removed_is_found(home, engine_mode):
+    """Else the look at the layers above would hold nothing."""
+    word = "a-word-that-was-there-for-one-layer"
+    # In two parts, so that the history doesn't have it.
+    make = f"RUN printf {word[:9]}%s {word[9:]} >/planted"
+    recipe = io.BytesIO(f"FROM {agent_image(engine_mode)}\n{make}\nRUN rm /planted\n".encode())
+    list(connect(engine_mode).api.build(fileobj=recipe, tag=PLANTED, rm=True))
+    assert words_in_layers(engine_mode, PLANTED, (word, API_KEY)) == {word}
 
 
 def test_what_the_look_above_would_find(home, places, engine_mode, api):

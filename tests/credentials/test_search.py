@@ -213,6 +213,7 @@ def test_a_file_that_cannot_be_read_is_said(monkeypatch, login_file, text, words
     login_file.write_text(text, encoding="latin-1")
     with pytest.raises(CredentialError) as caught:
         credentials.find()
+    assert login_file.read_text(encoding="latin-1") == text
     assert f"{login_file} {words}" in str(caught.value)
     assert TOKEN not in str(caught.value)
     monkeypatch.setenv(OAUTH, TOKEN)

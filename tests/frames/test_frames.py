@@ -14,6 +14,7 @@ import ccnb
 from ccnb import frames
 from ccnb.errors import SpecError
 from ccnb.frames.columns import COLUMNS, markdown
+from ccnb.gateway.network_log import Entry
 from ccnb.results import ErrorInfo
 from ccnb.store import Store
 from tests.kept import BEGAN, answer, keep_run, use, words
@@ -44,6 +45,7 @@ def store(home):
 @pytest.fixture
 def results(store):
     one = keep_run(store, "r1", events=EVENTS, prompt="Line one\nline two " + "x" * 200)
+    Entry(one.folder.path, "pypi.example", 443).refused("not listed")
     two = keep_run(
         store,
         "r2",
@@ -151,6 +153,29 @@ def test_calls_are_the_gateways(store):
     (row,) = frames.calls_frame(result).to_dict("records")
     assert (row["status"], row["retries"], row["input_tokens"], row["since_s"]) == (200, 1, 5, 2.0)
     assert pd.isna(row["model"])
+
+
+def test_connections_are_the_egress_proxys(store):
+    result = keep_run(store, "r")
+    let_through = Entry(result.folder.path, "api.example.org", 443)
+    let_through.opened("open")
+    Entry(result.folder.path, "other.example", 8443).refused("not listed")
+    let_through.closed(900, 1500)
+    one, other = frames.network_frame(result).to_dict("records")
+    assert (one["run_id"], one["mode"], one["host"], one["port"]) == ("r", "docker", "api.example.org", 443)
+    assert (one["allowed"], one["reason"], one["bytes_up"], one["bytes_down"]) == (True, "open", 900, 1500)
+    assert one["at"] == result.network[0].at
+    assert one["since_s"] == pytest.approx(one["at"].timestamp() - BEGAN)
+    assert (other["host"], other["allowed"], other["reason"]) == ("other.example", False, "not listed")
+
+
+def test_a_connection_that_nobody_saw_closed_has_no_size(store):
+    result = keep_run(store, "r")
+    Entry(result.folder.path, "api.example.org", 443).opened("open")
+    (row,) = frames.network_frame(result).to_dict("records")
+    assert row["allowed"]
+    assert pd.isna(row["bytes_down"])
+    assert pd.isna(row["duration_s"])
 
 
 def test_answers_are_alike_by_their_words(results):

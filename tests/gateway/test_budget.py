@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from ccnb.claude import find_program
 from ccnb.gateway.app import create_app
+from ccnb.gateway.budget import Ledger
 from ccnb.gateway.forward import Vault
 from ccnb.gateway.messages import to_events
 from ccnb.gateway.prices import LONG_TOKENS, PRICES, cost_usd
@@ -140,33 +141,58 @@ def test_at_its_limit_a_run_is_refused(home: Path) -> None:
     assert calls(home, "r1")[3]["refused"] == "budget"
 
 
-def test_what_was_spent_is_known_after_a_restart(home: Path) -> None:
+def test_tokens_have_a_limit_too(home: Path) -> None:
     ask = asker(home)
-    assert ask("r1", budget_usd=1.5).status_code == 200
+    limit = {"budget_usd": 100, "budget_tokens": 600_000}
+    assert [ask("r1", **limit).status_code for _ in range(5)] == [200, 200, 200, 402, 402]
+    error = ask("r1").json()["error"]
+    assert error["type"] == "billing_error"
+    assert error["message"] == "the run has used up the budget of 600,000 tokens (750,000 used)"
+    assert calls(home, "r1")[3]["refused"] == "budget_tokens"
+
+
+BUDGETS: list[dict[str, Any]] = [{"budget_usd": 1.5}, {"budget_tokens": 375_000}]
+"""Each is enough for a call and a half."""
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_what_was_spent_is_known_after_a_restart(home: Path, budget: dict[str, Any]) -> None:
+    ask = asker(home)
+    assert ask("r1", **budget).status_code == 200
     assert ask("r1").status_code == 200
     ask_anew = asker(home)
-    assert ask_anew("r1", budget_usd=1.5).status_code == 402
+    assert ask_anew("r1", **budget).status_code == 402
 
 
-def test_runs_of_a_group_spend_of_one_budget(home: Path) -> None:
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_runs_of_a_group_spend_of_one_budget(home: Path, budget: dict[str, Any]) -> None:
     ask = asker(home)
-    group = {"budget_usd": 2.5, "budget_group": "comparison-1"}
-    assert [ask(run_id, **group).status_code for run_id in ("a", "b", "c", "d")] == [200, 200, 200, 402]
+    group = {**budget, "budget_group": "comparison-1"}
+    assert [ask(run_id, **group).status_code for run_id in ("a", "b", "c")] == [200, 200, 402]
     assert "these runs together have used up" in ask("a").json()["error"]["message"]
-    assert ask("other", budget_usd=2.5).status_code == 200
+    assert ask("other", **budget).status_code == 200
     ask_anew = asker(home)
     assert ask_anew("e", **group).status_code == 402
 
 
-def test_a_model_without_a_price_spends_nothing(home: Path) -> None:
+def test_a_model_without_a_price_spends_tokens_alone(home: Path) -> None:
     ask = asker(home)
-    assert {ask("r1", budget_usd=0.1, model="claude-9").status_code for _ in range(3)} == {200}
+    limit = {"budget_usd": 0.1, "budget_tokens": 600_000}
+    answers = [ask("r1", model="claude-9", **limit).status_code for _ in range(4)]
+    assert answers == [200, 200, 200, 402]
     assert calls(home, "r1")[0]["cost_usd"] is None
+
+
+@pytest.mark.parametrize("kind", ["input", "output", "cache_creation_input", "cache_read_input"])
+def test_tokens_of_every_kind_count(tmp_path: Path, kind: str) -> None:
+    ledger = Ledger(tmp_path / "none.jsonl")
+    ledger.add({"cost_usd": None, f"{kind}_tokens": 7})
+    assert (ledger.spent_usd, ledger.spent_tokens) == (0, 7)
 
 
 def test_half_a_line_in_the_ledger_is_passed_over(home: Path) -> None:
     ask = asker(home)
     ask("r1", budget_usd=1.5)
     with (home / "runs" / "r1" / "calls.jsonl").open("a") as file:
-        file.write('[1]\n"x"\n{"cost_usd": "a"}\n{"cost')
+        file.write('[1]\n"x"\n{"cost_usd": "a"}\n{"input_tokens": []}\n{"cost')
     assert asker(home)("r1", budget_usd=1.5).status_code == 200

@@ -26,7 +26,7 @@ from ccnb.errors import GatewayError
 from ccnb.gateway.meeting import answers, meeting
 from ccnb.gateway.process import Address, ensure, stop
 from ccnb.gateway.registration import Registration, register, unregister
-from tests.waiting import gateway_pid, is_alive, kill_gateway, wait_for
+from tests.waiting import gateway_listens, gateway_pid, is_alive, kill_gateway, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -325,6 +325,13 @@ class TestPorts:
         assert ensure(home).port is None
         assert gateway_pid(home) == pid
         assert call(address, run.key).status_code == 200
+
+    def test_it_listens_where_it_was_asked_to_and_nowhere_else(self, home: Path) -> None:
+        enter(home)
+        ensure(home)
+        assert gateway_listens(home) == []
+        address = ensure(home, tcp_host="127.0.0.1")
+        assert gateway_listens(home) == [("127.0.0.1", address.port)]
 
     def test_an_address_that_is_not_ours_is_refused(self, home: Path) -> None:
         enter(home)

@@ -69,3 +69,12 @@ def test_what_was_asked_for_one_run_is_its_own_limit(shell, serve):
     shell.run("%config CcMagics.max_usd = 10.0")
     assert shell.run(f"{CELL} -m local\nGo.").value.outcome == "success"
     assert shell.run(f"{CELL} -m local --budget-usd 0.5\nGo.").value.outcome == "budget"
+
+
+def test_a_limit_of_tokens_is_a_cells_own_beside_the_cap(shell, serve):
+    """Each run uses a quarter of a million, and the cap's ledger has those of all."""
+    serve("ANTHROPIC_API_KEY", API_KEY)
+    shell.run("%config CcMagics.max_usd = 10.0")
+    assert shell.run(f"{CELL} -m local\nGo.").value.outcome == "success"
+    assert shell.run(f"{CELL} -m local --budget-tokens 300000\nGo.").value.outcome == "success"
+    assert shell.run(f"{CELL} -m local --budget-tokens 200000\nGo.").value.outcome == "budget"

@@ -50,6 +50,19 @@ def test_what_is_no_line_is_passed_over(folder):
     assert len(calls.read(folder("{", "[]", "{}", line()))) == 1
 
 
+def test_models_without_a_price_are_those_that_used_tokens_and_cost_nobody_knows_what(folder):
+    found = calls.read(
+        folder(
+            line(model="known", output_tokens=3, cost_usd=0.1),
+            line(model="free", output_tokens=3, cost_usd=0.0),
+            line(model="new", output_tokens=3, cost_usd=None),
+            line(model="new", output_tokens=5, cost_usd=None),
+            line(model="overloaded", status=529, output_tokens=None, cost_usd=None),
+        )
+    )
+    assert calls.unpriced(found) == ["new"]
+
+
 def test_times_are_aware(folder):
     assert calls.read(folder(line()))[0]["at"] == datetime(2026, 11, 24, 10, tzinfo=UTC)
 

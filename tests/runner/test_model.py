@@ -10,6 +10,7 @@ from ccnb.mode.base import Image, Layout
 from ccnb.runner import model
 from ccnb.spec import RunSpec
 from ccnb.store import Store
+from tests.waiting import gateway_listens
 
 LAYOUT = Layout("/ccnb", "/workspace", "/run/ccnb-api/api.sock")
 IN_A_MACHINE = Image(api_by_tcp=("127.0.0.1", "host.docker.internal"))
@@ -27,6 +28,15 @@ def access(home, network, image, *, archive=False):
 def test_a_closed_network_is_refused_where_no_socket_can_be_mounted(home, network, image, archive):
     with pytest.raises(SpecError, match=r"^network .* can't be held here: this engine"):
         access(home, network, image, archive=archive)
+
+
+def test_an_open_network_leads_to_the_gateways_port_by_the_name_of_the_host(home):
+    """The gateway itself listens on loopback alone: the machine of the engine passes it on."""
+    given = access(home, "open", IN_A_MACHINE)
+    ((address, port),) = gateway_listens(home)
+    assert address == "127.0.0.1"
+    assert given.env == {"ANTHROPIC_BASE_URL": f"http://host.docker.internal:{port}"}
+    assert given.socket_folder is None
 
 
 def test_a_list_gives_the_place_a_proxy_whose_secret_is_hidden(home):
