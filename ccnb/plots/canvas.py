@@ -98,7 +98,7 @@ def median_line(ax: Axes, row: int, middle: float) -> None:
 
 def from_zero(ax: Axes) -> None:
     """Let the values begin at zero, with room for whole dots at both ends."""
-    most = max(float(ax.dataLim.x1), 1e-9)
+    most = float(ax.dataLim.x1) or 1.0
     ax.set_xlim(-_ROOM * most, (1 + _ROOM) * most)
 
 
