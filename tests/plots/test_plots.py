@@ -219,7 +219,7 @@ def assert_whole(ax):
     """See that all dots and lines lie within the picture's frame."""
     ax.figure.canvas.draw()
     frame = ax.get_window_extent()
-    for one in ax.collections:
+    for one in (one for one in ax.collections if len(one.get_offsets())):
         places = ax.transData.transform(one.get_offsets())[:, 0]
         radius = math.sqrt(one.get_sizes().max()) / 2 * ax.figure.dpi / POINTS
         assert frame.x0 + radius <= places.min()
