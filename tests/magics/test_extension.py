@@ -98,6 +98,9 @@ def test_examples_of_the_help_are_understood(shell):
         ("%cc_attach ", {"r1", "r2"}),
         ("%cc_stop r1", {"r1"}),
         ("%cc_runs --out", {"--outcome"}),
+        ("%cc_runs --outcome ", {"success", "infrastructure"}),
+        ("%cc_runs --state d", {"done"}),
+        ("%cc_runs --mode ", {"docker", "local"}),
     ],
 )
 def test_tab_offers_what_may_stand_there(shell, home, line, offered):
@@ -106,6 +109,10 @@ def test_tab_offers_what_may_stand_there(shell, home, line, offered):
     keep_run(Store(home), "r2")
     found = set(shell.complete(line))
     assert offered <= {one.rpartition(",")[2] if "," in line else one for one in found}
+
+
+def test_tab_offers_no_mode_that_no_run_has(shell):
+    assert not {"auto", "all"} & set(shell.complete("%cc_runs --mode "))
 
 
 def test_tab_offers_folders(shell, tmp_path):
@@ -174,6 +181,17 @@ def test_tab_offers_nothing_of_ours_in_the_body(shell):
         ("%%cc --append-system-prompt ''\nx", "--append-system-prompt must be a non-empty string"),
         ("%%cc --allowed-tools ''\nx", "--allowed-tools must be a list of non-empty strings"),
         ("%%cc --disallowed-tools ''\nx", "--disallowed-tools must be a list of non-empty strings"),
+        ("%%cc --sandbox Not_Good\nx", "--sandbox must be a name of up to 18 small letters"),
+        ("%%cc --sandbox ''\nx", "--sandbox must be a name of up to 18 small letters"),
+        ("%%cc --sandbox mine -m local --workspace /tmp\nx", "is for mode sandbox, not local"),
+        ("%%cc --sandbox mine\nx", "belongs to one folder, which runs work in; name it as workspace"),
+        ("%%cc --sandbox mine --workspace /tmp --keep\nx", "a lasting sandbox stays anyway"),
+        ("%%cc --sandbox mine --workspace /tmp --network none\nx", "keeps the rules of earlier runs"),
+        ("%cc_runs --mode moon", "unknown mode 'moon'; known are docker, podman"),
+        ("%cc_runs --mode auto", "unknown mode 'auto'"),
+        ("%cc_runs --outcome sucess", "unknown outcome 'sucess'; did you mean 'success'?"),
+        ("%cc_runs --state over", "unknown state 'over'; known are preparing, starting"),
+        ("%cc_runs --limit 0", "limit must be a whole number above zero, not 0"),
         ("%cc_runs --limit few", "--limit must be a whole number"),
         ("%cc_runs --moed local", "did you mean '--mode'?"),
         ("%cc_attach", "RUN"),
