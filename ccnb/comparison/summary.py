@@ -12,7 +12,9 @@ from ccnb.frames.compared import Frame, table
 from ccnb.render import Cell, Grid, count, duration, money
 from ccnb.results import PHASES
 
-_MEDIANS = (*PHASES, "model_s", "tools_s", "total_cost_usd", "num_turns", "input_tokens", "output_tokens")
+_TIMES = ("wall_s", *PHASES, "model_s", "tools_s")
+"""Of each the median and its interval."""
+_MEDIANS = ("total_cost_usd", "num_turns", "input_tokens", "output_tokens")
 _MOST_SENTENCES = 8
 
 
@@ -20,8 +22,8 @@ def summary(frame: Frame, arms: Sequence[str], axes: Sequence[str]) -> Frame:
     """Return one row for each arm.
 
     `n` runs that count and `apart` rows that don't (infrastructure, not run yet); `passed` and its rate with
-    the Wilson interval; of the runs that ended in success the median wall time with its interval, and the
-    medians of the phases, the cost and the tokens.
+    the Wilson interval; of the runs that ended in success the medians of the wall time and of its phases,
+    each with its interval (`agent_s`, `agent_s_low`, ...), and those of the cost and the tokens.
     """
     by_arm = dict(list(frame[~frame["warmup"]].groupby("arm", sort=False)))
     return table(_row(arm, by_arm[arm], axes) for arm in arms if arm in by_arm)
@@ -85,7 +87,6 @@ def _row(arm: str, rows: Frame, axes: Sequence[str]) -> dict[str, Any]:
     passed = int(counts["passed"].sum())
     rate = stats.rate(passed, len(counts))
     good = counted(rows, "wall_s")
-    wall = stats.median(good["wall_s"].to_numpy(dtype=float))
     first = rows.iloc[0]
     return {
         "arm": arm,
@@ -96,12 +97,15 @@ def _row(arm: str, rows: Frame, axes: Sequence[str]) -> dict[str, Any]:
         "pass_rate": rate.estimate,
         "pass_rate_low": rate.low,
         "pass_rate_high": rate.high,
-        "wall_s": wall.estimate,
-        "wall_s_low": wall.low,
-        "wall_s_high": wall.high,
+        **{key: value for name in _TIMES for key, value in _median(good, name).items()},
         **{name: float(good[name].astype(float).median()) for name in _MEDIANS},
         "sum_cost_usd": float(rows["total_cost_usd"].sum()),
     }
+
+
+def _median(rows: Frame, name: str) -> dict[str, float]:
+    found = stats.median(rows[name].to_numpy(dtype=float))
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _rate(summed: Frame) -> str:
