@@ -16,6 +16,8 @@ _TIMES = ("wall_s", *PHASES, "model_s", "tools_s")
 """Of each the median and its interval."""
 _MEDIANS = ("total_cost_usd", "num_turns", "input_tokens", "output_tokens")
 _MOST_SENTENCES = 8
+_NO_COMMAND = (126, 127)
+"""What a POSIX shell ends with where a command can't be run, or isn't found."""
 
 
 def summary(frame: Frame, arms: Sequence[str], axes: Sequence[str]) -> Frame:
@@ -114,11 +116,28 @@ def _rate(summed: Frame) -> str:
 
 
 def _remarks(rows: Frame) -> list[str]:
-    """Return what a reader should know before believing the times."""
+    """Return what a reader should know before believing the rates and the times."""
+    return [*_other_agents(rows), *_checks_that_did_not_run(rows)]
+
+
+def _other_agents(rows: Frame) -> list[str]:
     versions = sorted(rows["agent_version"].dropna().unique())
     if len(versions) > 1:
         return [f"The agent was not the same in all of them: versions {', '.join(map(str, versions))}."]
     return []
+
+
+def _checks_that_did_not_run(rows: Frame) -> list[str]:
+    """Tell of checks that ended as a shell does whose command isn't there: no verdict on the agent."""
+    found = rows[rows["counted"].astype(bool) & rows["check_exit_code"].isin(_NO_COMMAND)]
+    if found.empty:
+        return []
+    runs, first = _many(len(found), "run"), found["number"].iloc[0]
+    codes = " or ".join(str(code) for code in sorted(found["check_exit_code"].unique()))
+    arms = ", ".join(dict.fromkeys(map(str, found["arm"])))
+    why = "the shell found no such command, or could not run it, which says nothing of the agent's work"
+    mend = f"see .result({first}).check.output, and mend the check or what is there to run it"
+    return [f"In {runs} ({arms}) the check ended with {codes}: {why}; {mend}."]
 
 
 def _percent(row: dict[str, Any]) -> str:

@@ -172,6 +172,7 @@ MET = (
     Column("sandbox", TEXT, "the lasting sandbox, where one was named"),
     Column("host_load", NUMBER, "the machine's load at the run's end, over a minute", "processes"),
     Column("cpus", COUNT, "processors of the machine"),
+    Column("check_exit_code", COUNT, "of the check command; missing without a check"),
     Column("passed", FLAG, "success, and the check passed if there was one; missing where it doesn't count"),
 )
 """Under which conditions its run went on, and whether its work is good."""
