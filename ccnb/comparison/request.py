@@ -17,6 +17,8 @@ from ccnb.runner.handles import Run
 from ccnb.runner.values import mode_names
 
 _PRECISION = 0.1
+_SEEDS = 2**63
+"""A frame's column of whole numbers has 64 bits."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _BESIDE_LOCK = frozenset(
     {
@@ -142,7 +144,7 @@ def check_counts(request: Request) -> None:
     ------
     SpecError
     """
-    least = {"repeats": 1, "max_repeats": request.repeats, "warmups": 0, "concurrency": 1}
+    least = {"repeats": 1, "max_repeats": request.repeats, "warmups": 0, "concurrency": 1, "seed": 0}
     for name, smallest in least.items():
         value = getattr(request, name)
         if value is None and name != "repeats":
@@ -150,6 +152,8 @@ def check_counts(request: Request) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or value < smallest:
             raise SpecError(f"{name} must be a whole number, {smallest} or more, not {value!r}")
+    if request.seed is not None and request.seed >= _SEEDS:
+        raise SpecError(f"seed must be below 2**63, not {request.seed}; it is a column of the frame")
 
 
 def _check_precision(precision: Any) -> None:

@@ -287,6 +287,7 @@ class Comparison(Shown):
         return {
             "number": row.number,
             "block": row.block,
+            "seed": self.seed,
             "warmup": row.warmup,
             "arm": self._labels[row.arm],
             **arm.labels,

@@ -158,6 +158,7 @@ WANTED = (
     Column(
         "block", "int64", "each has every arm once, one that was added those that need more; 0: warm-up runs"
     ),
+    Column("seed", "int64", "of the order, the same in all rows"),
     Column("warmup", "bool", "whether it only warms the machine up"),
     Column("arm", TEXT, "what tells the arm from the others"),
     Column("attempts", "int64", "tries until now; the last is the one shown", "tries"),

@@ -38,6 +38,8 @@ CASES = {
         "unknown option 'promt'; did you mean 'prompt'?",
     ),
     "no repeats": ({"repeats": 0}, "repeats must be a whole number, 1 or more, not 0"),
+    "a seed that is none": ({"seed": "x"}, "seed must be a whole number, 0 or more, not 'x'"),
+    "a seed too large": ({"seed": 2**63}, f"seed must be below 2**63, not {2**63}"),
     "fewer repeats at most than at least": (
         {"repeats": 6, "max_repeats": 5},
         "max_repeats must be a whole number, 6 or more, not 5",

@@ -66,6 +66,7 @@ def test_a_slower_arm_is_found_and_told(obedient):
     assert frame["warmup"].sum() == 1
     assert frame["counted"].sum() == 16
     assert set(frame["concurrency"]) == {1}
+    assert set(frame["seed"]) == {comparison.seed}
     found = comparison.contrast("variant", "quick", "slow", metric="agent_s")
     assert found.is_found
     assert found.difference.estimate > 1.5
