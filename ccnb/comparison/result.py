@@ -239,7 +239,7 @@ class Comparison(Shown):
             self.summary(),
             self.contrasts(),
             seed=self.seed,
-            concurrency=self._matrix.concurrency,
+            pace=self._matrix.pace(),
             stopped=self.stopped,
             added=self._added(),
         )

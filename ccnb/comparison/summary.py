@@ -57,14 +57,13 @@ def sentences(
     contrasts: Sequence[Contrast],
     *,
     seed: int,
-    concurrency: int,
+    pace: str,
     stopped: str,
     added: str = "",
 ) -> list[str]:
     """Return what the numbers say, and nothing that they don't."""
     rows = frame[~frame["warmup"]]
     done = int(rows["counted"].sum())
-    pace = "one at a time" if concurrency == 1 else f"{concurrency} at once"
     blocks = _many(int(rows["block"].max()), "shuffled block")
     arms = _many(len(summed), "arm")
     said = [f"{done} of {len(rows)} runs count, of {arms} in {blocks} (seed {seed}), {pace}."]

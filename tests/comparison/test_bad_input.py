@@ -40,6 +40,11 @@ CASES = {
     "no repeats": ({"repeats": 0}, "repeats must be a whole number, 1 or more, not 0"),
     "a seed that is none": ({"seed": "x"}, "seed must be a whole number, 0 or more, not 'x'"),
     "a seed too large": ({"seed": 2**63}, f"seed must be below 2**63, not {2**63}"),
+    "none at once": ({"concurrency": 0}, "concurrency must be a whole number, 1 or more, not 0"),
+    "none of a mode at once": (
+        {"concurrency": {"local": 0}},
+        "concurrency of local must be a whole number, 1 or more, not 0",
+    ),
     "fewer repeats at most than at least": (
         {"repeats": 6, "max_repeats": 5},
         "max_repeats must be a whole number, 6 or more, not 5",
