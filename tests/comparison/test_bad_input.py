@@ -71,6 +71,15 @@ def test_bad_input_is_one_sentence_and_nothing_is_run(home, case):
     assert Store(home).runs() == []
 
 
+@pytest.mark.needs("bubblewrap")
+def test_who_says_yes_may_do_more_than_a_thousand(home):
+    comparison = ccnb.compare("Do it.", **LOCAL, repeats=1_001, warmups=0, yes=True, total_usd=0)
+    # Nothing may be spent, so that none of them is begun.
+    assert comparison.stopped == "$0 are spent"
+    assert len(comparison.frame) == 1_001
+    assert Store(home).runs() == []
+
+
 def test_a_prompt_twice_is_told(home):
     with pytest.raises(CcnbError, match="use repeats"):
         ccnb.compare(["a", "a"], **LOCAL)
