@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom
 
 import ccnb
-from bench import client, double
+from bench import client, double, stopping
 from bench.report import Figure
 from ccnb import stats
 from ccnb.frames.compared import Frame
@@ -27,6 +27,11 @@ PROMPT = "Make two files."
 
 def figures() -> Iterator[Figure]:
     """Yield how often a difference is claimed where none is, and how often one that was planted is found."""
+    yield from _real()
+    yield from stopping.figures()
+
+
+def _real() -> Iterator[Figure]:
     if (why := double.missing("docker")) is not None:
         yield Figure.absent(f"A/A of {RUNS} runs, docker", "%", why)
         return

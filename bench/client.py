@@ -24,7 +24,7 @@ def take(figures: Callable[[], Iterator[Figure]]) -> list[Figure]:
     """Return all figures of a subject, saying each as it comes."""
     taken = []
     for figure in figures():
-        print(f"  {figure.name}: {figure.number} {figure.unit}; {figure.detail}", flush=True)
+        print(f"  {figure}", flush=True)
         taken.append(figure)
     return taken
 

@@ -43,6 +43,11 @@ class Figure:
         """Return the value as text."""
         return "" if self.value is None else f"{self.value:,.4g}"
 
+    def __str__(self) -> str:
+        aim = f" (target {self.target}: {'met' if self.met else 'not met'})" if self.target else ""
+        value = f": {self.number} {self.unit}" if self.value is not None else ""
+        return f"{self.name}{value}{aim}{f'; {self.detail}' if self.detail else ''}"
+
 
 def conditions() -> dict[str, Any]:
     """Return what a reader needs to judge the numbers."""

@@ -25,6 +25,7 @@ _OURS = (
     "prompts",
     "model",
     "axis",
+    "concurrency",
     "env",
     "secret_env",
     "timeout",
@@ -70,6 +71,8 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         options["timeout_s"] = given["timeout"]
     if given["network"]:
         options["network"] = network(given["network"])
+    if given["concurrency"] is not None:
+        options["concurrency"] = _at_once(given["concurrency"])
     if given["axis"]:
         options["axes"] = options.get("axes", {}) | dict(map(_axis, given["axis"]))
     prompts = [sys.stdin.read() if prompt == "-" else prompt for prompt in given["prompts"] or []]
@@ -95,6 +98,17 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     if not equals:
         raise SpecError(f"--axis takes FIELD=LEVEL,LEVEL, not {text!r}")
     return name, [_value(level.strip()) for level in levels.split(",") if level.strip()]
+
+
+def _at_once(text: str) -> int | dict[str, int]:
+    """Return how many runs go on at once, or that of each mode, from `COUNT` or `MODE=COUNT,...`."""
+    try:
+        if "=" not in text:
+            return int(text)
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        return {mode.strip(): int(count) for mode, _, count in pairs}
+    except ValueError:
+        raise SpecError(f"--concurrency takes COUNT or MODE=COUNT,MODE=COUNT, not {text!r}") from None
 
 
 def _value(text: str) -> Any:

@@ -270,8 +270,14 @@ LockFile = Annotated[
     _option(_MATRIX, "Run the matrix of a comparison.lock again, or nothing.", "--lock", metavar="FILE"),
 ]
 Concurrency = Annotated[
-    int | None,
-    _option(_MATRIX, "Runs at once; one where times are compared.", "--concurrency", "-j", metavar="COUNT"),
+    str | None,
+    _option(
+        _MATRIX,
+        "Runs at once, or of each mode; one where times are compared.",
+        "--concurrency",
+        "-j",
+        metavar="COUNT or MODE=COUNT,...",
+    ),
 ]
 ComparedApi = Annotated[
     str | None, _option(_WHERE, "live, script:NAME-or-FILE or replay:FILE.", "--api", metavar="SOURCE")

@@ -52,8 +52,9 @@ def compare(prompts: Prompts | None = None, **options: Any) -> Comparison:
     seed
         Of the order; by default one drawn, and kept.
     concurrency
-        Runs at once. By default one under a constant model, since runs at once slow each other down by many
-        times; else one for each processor.
+        Runs at once, or of each mode so many: `{"docker": 2, "fly": 8}`. By default one under a constant
+        model, since runs at once slow each other down by many times; else one for each processor. That is
+        also what a mode has that isn't named.
     executor
         Any `concurrent.futures.Executor` (a process pool, Dask's, ipyparallel's): its workers run the rows on
         their own engines and in their own stores, and the runs come home into this one; the workspaces stay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,16 @@ from ccnb.comparison import locks
 from ccnb.comparison import matrix as matrices
 from ccnb.comparison.drive import Driver, Limits
 from ccnb.comparison.locks import Lock
-from ccnb.comparison.matrix import Matrix, Prompts
-from ccnb.comparison.request import Request, check_counts, check_size, modes_of, name_of, precision_of
+from ccnb.comparison.matrix import Arm, Matrix, Prompts
+from ccnb.comparison.request import (
+    Request,
+    at_once,
+    check_counts,
+    check_size,
+    modes_of,
+    name_of,
+    precision_of,
+)
 from ccnb.errors import ComparisonError, RunBusyError, SpecError
 from ccnb.runner import model as models
 from ccnb.store import FollowerLock, RunFolder, Store, comparisons
@@ -82,7 +90,7 @@ def _asked(request: Request, store: Store) -> tuple[Matrix, list[str]]:
         repeats=request.repeats,
         warmups=int(constant) if request.warmups is None else request.warmups,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
-        concurrency=request.concurrency or _usual_concurrency(request.executor, constant=constant),
+        **_at_once(request, arms),
         max_repeats=request.max_repeats or 0,
         precision=precision_of(request),
     )
@@ -95,7 +103,8 @@ def _locked(lock: Lock, request: Request, store: Store) -> tuple[Matrix, list[st
     check_size(len(matrix.arms), matrix.max_repeats or matrix.repeats, yes=request.yes)
     arms, warnings = matrices.settle(locks.restored(lock), store)
     locks.check_answers(matrix.arms, arms)
-    return replace(matrix, arms=tuple(arms), concurrency=request.concurrency or matrix.concurrency), warnings
+    asked = {} if request.concurrency is None else _at_once(request, arms)
+    return replace(matrix, arms=tuple(arms), **asked), warnings
 
 
 def _check_whole(matrix: Matrix, request: Request) -> None:
@@ -103,6 +112,12 @@ def _check_whole(matrix: Matrix, request: Request) -> None:
         raise SpecError(
             "a secret never leaves this process, so workers can't have it; leave executor or it out"
         )
+
+
+def _at_once(request: Request, arms: Sequence[Arm]) -> dict[str, Any]:
+    modes = list(dict.fromkeys(arm.spec.mode for arm in arms))
+    usual = _usual_concurrency(request.executor, constant=matrices.is_constant(arms))
+    return at_once(request.concurrency, modes, usual)
 
 
 def _usual_concurrency(executor: Executor | None, *, constant: bool) -> int:
@@ -128,7 +143,7 @@ def _kept(store: Store, name: str, matrix: Matrix, seed: int | None) -> Matrix:
         )
     if seed is not None and seed != kept.seed:
         raise ComparisonError(f"the comparison {name!r} has the seed {kept.seed}, not {seed}; leave seed out")
-    return replace(kept, concurrency=matrix.concurrency)
+    return replace(kept, concurrency=matrix.concurrency, limits=matrix.limits)
 
 
 def _what_differs(kept: Matrix, asked: Matrix) -> str:

@@ -38,8 +38,8 @@ class Contrast:
     family: int
     """How many these were."""
     detectable: float
-    """The smallest difference that would have been found four times in five, in that family: 0.1 for 10 %;
-    NaN for none."""
+    """The smallest difference that would have been found four times in five, in that family: 0.1 for 10 %, or
+    for 10 points of a pass rate; NaN for none."""
 
     @property
     def is_found(self) -> bool:
@@ -79,7 +79,7 @@ class Contrast:
         text = f"{self.metric}: no evidence of a difference between {self.a} and {self.b} ({self._numbers()})"
         if math.isnan(self.detectable) or not self.detectable:
             return text
-        size = f"{100 * self.detectable:.2g} %"
+        size = f"{100 * self.detectable:.2g} {'points' if self.metric == 'passed' else '%'}"
         return f"{text}; one of {size} would have been found four times in five"
 
     def _pairs(self) -> str:
@@ -147,9 +147,6 @@ def _one(frame: Frame, axes: Sequence[str], wanted: Wanted, family: int) -> Cont
     axis, a, b, metric = wanted
     one, two = _paired(frame, axes, wanted)
     found = stats.difference(one, two, scale="difference" if metric in _WITH_FAILURES else None)
-    # The least of a family's p must be as small as this; those behind it in Holm's order need less.
-    alpha = ALPHA / family
-    able = stats.detectable(found.n, found.spread, alpha=alpha) if found.scale == "ratio" else math.nan
     return Contrast(
         axis=axis,
         a=a,
@@ -160,8 +157,17 @@ def _one(frame: Frame, axes: Sequence[str], wanted: Wanted, family: int) -> Cont
         median_b=stats.median(two).estimate,
         p=found.p,
         family=family,
-        detectable=able,
+        detectable=_detectable(metric, found, (one, two), family),
     )
+
+
+def _detectable(metric: str, found: stats.Difference, values: tuple[Any, Any], family: int) -> float:
+    """Return the smallest difference that such pairs would have shown; NaN where nothing says how small."""
+    # The least of a family's p must be as small as this; those behind it in Holm's order need less.
+    alpha = ALPHA / family
+    if metric == "passed" and found.n:
+        return stats.detectable_of_rates(found.n, float(sum(v.mean() for v in values)) / 2, alpha=alpha)
+    return stats.detectable(found.n, found.spread, alpha=alpha) if found.scale == "ratio" else math.nan
 
 
 def _paired(frame: Frame, axes: Sequence[str], wanted: Wanted) -> tuple[Any, Any]:

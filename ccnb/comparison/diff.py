@@ -28,6 +28,8 @@ class Diff(Shown):
     """From the answer of `a` to that of `b`, as a unified diff."""
     tools: tuple[tuple[str, str], ...]
     """The calls of both side by side; an empty text where one has no such call."""
+    absent: tuple[str, ...] = ()
+    """Runs whose workspace isn't here, as that of a run which came from elsewhere: nothing is said of it."""
 
     @property
     def files(self) -> list[str]:
@@ -41,11 +43,17 @@ class Diff(Shown):
             f"<tr><td>{html.escaped(one)}</td><td>{html.escaped(two)}</td></tr>" for one, two in self.tools
         )
         parts = [
-            html.patch(self.workspace) if self.workspace else "<i>the workspaces are the same</i>",
+            html.patch(self.workspace) if self.workspace else f"<i>{html.escaped(self._no_patch())}</i>",
             html.patch(self.answer) if self.answer else "<i>the answers are the same</i>",
             f"<table><tbody>{calls}</tbody></table>",
         ]
         return {"text/plain": text, "text/html": f"<div>{''.join(parts)}</div>"}
+
+    def _no_patch(self) -> str:
+        if not self.absent:
+            return "the workspaces are the same"
+        whose = " and ".join(f"run {run_id}" for run_id in self.absent)
+        return f"the workspace of {whose} stayed where it ran; the patches of the results are here"
 
     def __repr__(self) -> str:
         return plain(self._text(), 120)
@@ -55,7 +63,7 @@ class Diff(Shown):
         calls = [f"{one:<{width}} {'=' if one == two else '|'} {two}" for one, two in self.tools]
         parts = [
             f"run {self.a} and run {self.b}",
-            self.workspace or "the workspaces are the same",
+            self.workspace or self._no_patch(),
             self.answer or "the answers are the same",
             *calls,
         ]
@@ -64,10 +72,12 @@ class Diff(Shown):
 
 def diff(a: RunResult, b: RunResult) -> Diff:
     """Set two runs against each other."""
+    absent = tuple(result.run_id for result in (a, b) if not result.workspace.is_dir())
     return Diff(
         a=a.run_id,
         b=b.run_id,
-        workspace=_workspaces(a.workspace, b.workspace),
+        workspace=Patch() if absent else _workspaces(a.workspace, b.workspace),
+        absent=absent,
         answer=_answers(a.text, b.text),
         tools=tuple(_aligned(_calls(a), _calls(b))),
     )
@@ -75,7 +85,8 @@ def diff(a: RunResult, b: RunResult) -> Diff:
 
 def _workspaces(one: Path, two: Path) -> Patch:
     """Compare two folders by git, which needs no repository for that."""
-    command = ["git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--", str(one), str(two)]
+    git = ["git", "-c", "core.quotePath=false", "diff", "--no-index", "--no-color", "--no-ext-diff"]
+    command = [*git, "--no-renames", "--", str(one), str(two)]
     done = subprocess.run(command, capture_output=True, check=False)
     text = done.stdout.decode(errors="replace")
     for folder in (one, two):
@@ -90,7 +101,13 @@ def _answers(one: str, two: str) -> str:
 
 
 def _calls(result: RunResult) -> list[str]:
-    return [tool_summary(use) for event in result.events for use in event.tool_uses]
+    """Return each call in a few words, its paths as seen from the workspace, which lies elsewhere in each."""
+    calls, folder = [], ""
+    for event in result.events:
+        if event.subtype == "init":
+            folder = str(event.raw.get("cwd") or "")
+        calls += [f"{use.name} {tool_summary(use, folder)}".rstrip() for use in event.tool_uses]
+    return calls
 
 
 def _aligned(one: list[str], two: list[str]) -> list[tuple[str, str]]:

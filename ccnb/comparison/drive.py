@@ -101,13 +101,27 @@ class Driver:
         while queue and self._pins(queue[0]) and self._pinned is None:
             # Alone: the model that answers it is then asked for by all others.
             await self._settle(queue.popleft())
-        workers = [asyncio.ensure_future(self._work(queue)) for _ in range(self.matrix.concurrency)]
+        workers = [
+            asyncio.ensure_future(self._work(line))
+            for line, at_once in self._lines(queue)
+            for _ in range(at_once)
+        ]
         try:
             await asyncio.gather(*workers)
         except BaseException:
             self.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             raise
+
+    def _lines(self, queue: deque[Row]) -> list[tuple[deque[Row], int]]:
+        """Return how the rows queue, and how many at once: all in one line, or each mode in its own."""
+        limits = self.matrix.limits
+        if not limits:
+            return [(queue, self.matrix.concurrency)]
+        lines: dict[str, deque[Row]] = {mode: deque() for mode in limits}
+        for row in queue:
+            lines[self.arms[row.arm].spec.mode].append(row)
+        return [(lines[mode], at_once) for mode, at_once in limits.items()]
 
     async def _more_rows(self) -> list[Row]:
         """Return the rows of one more block, if any interval is too wide and nothing stops us."""

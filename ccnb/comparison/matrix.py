@@ -8,7 +8,7 @@ import json
 import random
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from ccnb.errors import SpecError, did_you_mean
@@ -21,6 +21,8 @@ from ccnb.store import Store
 MOST_RUNS = 1_000
 """Of a matrix, unless its maker says that so many are meant."""
 _LABEL = 40
+_NO_PART = ("seed", "concurrency", "limits", "further")
+"""Of a matrix's fingerprint."""
 _FIELDS = tuple(field.name for field in fields(RunSpec))
 
 Prompts = str | Sequence[str] | Mapping[str, str]
@@ -68,6 +70,8 @@ class Matrix:
     seed: int
     concurrency: int
     """Runs at once."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Of each mode, where that was asked for: together they are `concurrency`."""
     max_repeats: int = 0
     """Up to how many repeats may be added where an interval is wide; 0 where none are."""
     precision: float = 0.0
@@ -106,12 +110,19 @@ class Matrix:
         """Return the axes that have more than one level."""
         return [axis for axis, levels in self.axes.items() if len(levels) > 1]
 
+    def pace(self) -> str:
+        """Return in words how many runs go on at once."""
+        if self.concurrency == 1:
+            return "one at a time"
+        by_mode = ", ".join(f"{at_once} in {mode}" for mode, at_once in self.limits.items())
+        return f"{self.concurrency} at once{f' ({by_mode})' if by_mode else ''}"
+
     def fingerprint(self) -> str:
         """Return a digest that is the same for matrices that ask for the same runs.
 
-        Their order, what they may cost, and what came of them are no part of that.
+        Their order, how many go on at once, and what came of them are no part of that.
         """
-        kept = {k: v for k, v in self.to_dict().items() if k not in ("seed", "concurrency", "further")}
+        kept = {k: v for k, v in self.to_dict().items() if k not in _NO_PART}
         kept["arms"] = [[dict(arm.labels), arm.spec.fingerprint(), arm.digest] for arm in self.arms]
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -127,6 +138,7 @@ class Matrix:
             "warmups": self.warmups,
             "seed": self.seed,
             "concurrency": self.concurrency,
+            "limits": dict(self.limits),
             "max_repeats": self.max_repeats,
             "precision": self.precision,
             "further": [list(arms) for arms in self.further],
@@ -142,7 +154,8 @@ class Matrix:
             arms=arms,
             axes=axes,
             **numbers,
-            # What was written before there were added blocks has none.
+            # What was written before there were these has none of them.
+            limits=dict(data.get("limits", {})),
             max_repeats=int(data.get("max_repeats", 0)),
             precision=float(data.get("precision", 0.0)),
             further=tuple(tuple(block) for block in data.get("further", ())),

@@ -11,12 +11,14 @@ from typing import Any, Self
 
 from ccnb.comparison.drive import Say
 from ccnb.comparison.matrix import MOST_RUNS, Axes, Prompts, Variants
-from ccnb.errors import SpecError
+from ccnb.errors import SpecError, did_you_mean
 from ccnb.runner.api import new_id
 from ccnb.runner.handles import Run
 from ccnb.runner.values import mode_names
 
 _PRECISION = 0.1
+_SEEDS = 2**63
+"""A frame's column of whole numbers has 64 bits."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _BESIDE_LOCK = frozenset(
     {
@@ -51,7 +53,7 @@ class Request:
     warmups: int | None = None
     name: str | None = None
     seed: int | None = None
-    concurrency: int | None = None
+    concurrency: int | Mapping[str, int] | None = None
     executor: Executor | None = None
     total_usd: float | None = None
     total_tokens: int | None = None
@@ -142,14 +144,45 @@ def check_counts(request: Request) -> None:
     ------
     SpecError
     """
-    least = {"repeats": 1, "max_repeats": request.repeats, "warmups": 0, "concurrency": 1}
-    for name, smallest in least.items():
-        value = getattr(request, name)
-        if value is None and name != "repeats":
-            continue
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < smallest:
-            raise SpecError(f"{name} must be a whole number, {smallest} or more, not {value!r}")
+    counts = [
+        ("max_repeats", request.max_repeats, request.repeats),
+        ("warmups", request.warmups, 0),
+        ("seed", request.seed, 0),
+    ]
+    if isinstance(request.concurrency, Mapping):
+        counts += [(f"concurrency of {mode}", number, 1) for mode, number in request.concurrency.items()]
+    else:
+        counts += [("concurrency", request.concurrency, 1)]
+    _check_count("repeats", request.repeats, 1)
+    for name, number, smallest in counts:
+        if number is not None:
+            _check_count(name, number, smallest)
+    if request.seed is not None and request.seed >= _SEEDS:
+        raise SpecError(f"seed must be below 2**63, not {request.seed}; it is a column of the frame")
+
+
+def at_once(asked: int | Mapping[str, int] | None, modes: Sequence[str], usual: int) -> dict[str, Any]:
+    """Return how many runs may go on at once: the matrix's `concurrency`, and its `limits` of each mode.
+
+    Raises
+    ------
+    SpecError
+        A mode has a limit that isn't compared.
+    """
+    if not isinstance(asked, Mapping):
+        return {"concurrency": asked or usual, "limits": {}}
+    for mode in asked:
+        if mode not in modes:
+            near = did_you_mean(mode, modes) or f"; there are {', '.join(modes)}"
+            raise SpecError(f"concurrency has {mode!r}, which is no mode of this comparison{near}")
+    limits = {mode: asked.get(mode) or usual for mode in modes}
+    return {"concurrency": sum(limits.values()), "limits": limits}
+
+
+def _check_count(name: str, value: Any, smallest: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < smallest:
+        raise SpecError(f"{name} must be a whole number, {smallest} or more, not {value!r}")
 
 
 def _check_precision(precision: Any) -> None:

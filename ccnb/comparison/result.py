@@ -112,18 +112,20 @@ class Comparison(Shown):
         Parameters
         ----------
         effect
-            The difference that is to be found: 0.1 for 10 %.
+            The difference that is to be found: 0.1 for 10 %, or for 10 points of a pass rate.
 
         Returns
         -------
         Frame
-            For each arm `spread` (standard deviation of the logarithm), `repeats` so far, `power` (how often
-            they find the effect), `detectable` (what they find four times in five), and `repeats_needed`.
+            For each arm `spread` (standard deviation of the logarithm; for `passed` of nought and one),
+            `repeats` so far, `power` (how often they find the effect), `detectable` (what they find four
+            times in five), and `repeats_needed`.
         """
         check_metric(self.frame, metric)
         rows = counted(self.frame, metric)
         by_arm = {label: rows.loc[rows["arm"] == label, metric] for label in self._labels}
-        return table({"arm": label, **spreads.power(values, effect)} for label, values in by_arm.items())
+        found = spreads.power_of_passing if metric == "passed" else spreads.power
+        return table({"arm": label, **found(values, effect)} for label, values in by_arm.items())
 
     def failures(self) -> Frame:
         """Return one row for each attempt that did not end in success, with its cause, repeated ones too."""
@@ -241,7 +243,7 @@ class Comparison(Shown):
             self.summary(),
             self.contrasts(),
             seed=self.seed,
-            concurrency=self._matrix.concurrency,
+            pace=self._matrix.pace(),
             stopped=self.stopped,
             added=self._added(),
         )
@@ -291,6 +293,7 @@ class Comparison(Shown):
         return {
             "number": row.number,
             "block": row.block,
+            "seed": self.seed,
             "warmup": row.warmup,
             "arm": self._labels[row.arm],
             **arm.labels,

@@ -28,6 +28,22 @@ def power(values: Any, effect: float) -> dict[str, Any]:
     }
 
 
+def power_of_passing(values: Any, effect: float) -> dict[str, Any]:
+    """Return what an arm's repeats can find of another pass rate, going by its own."""
+    known = values.dropna().astype(float)
+    n, rate = len(known), float(known.mean())
+    # On the side that has more room, as what is detectable is.
+    other = rate - abs(effect) if rate >= 0.5 else rate + abs(effect)
+    there = 0 <= other <= 1
+    return {
+        "spread": math.sqrt(rate * (1 - rate)),
+        "repeats": n,
+        "power": stats.power_of_rates(rate, other, n) if there else math.nan,
+        "detectable": stats.detectable_of_rates(n, rate),
+        "repeats_needed": stats.pairs_for_rates(rate, other) if there else None,
+    }
+
+
 def agreement(
     records: Sequence[dict[str, Any]], passed: Sequence[Any], some: Sequence[RunResult]
 ) -> dict[str, Any]:

@@ -12,16 +12,20 @@ from ccnb.frames.compared import Frame, table
 from ccnb.render import Cell, Grid, count, duration, money
 from ccnb.results import PHASES
 
-_MEDIANS = (*PHASES, "model_s", "tools_s", "total_cost_usd", "num_turns", "input_tokens", "output_tokens")
+_TIMES = ("wall_s", *PHASES, "model_s", "tools_s")
+"""Of each the median and its interval."""
+_MEDIANS = ("total_cost_usd", "num_turns", "input_tokens", "output_tokens")
 _MOST_SENTENCES = 8
+_NO_COMMAND = (126, 127)
+"""What a POSIX shell ends with where a command can't be run, or isn't found."""
 
 
 def summary(frame: Frame, arms: Sequence[str], axes: Sequence[str]) -> Frame:
     """Return one row for each arm.
 
     `n` runs that count and `apart` rows that don't (infrastructure, not run yet); `passed` and its rate with
-    the Wilson interval; of the runs that ended in success the median wall time with its interval, and the
-    medians of the phases, the cost and the tokens.
+    the Wilson interval; of the runs that ended in success the medians of the wall time and of its phases,
+    each with its interval (`agent_s`, `agent_s_low`, ...), and those of the cost and the tokens.
     """
     by_arm = dict(list(frame[~frame["warmup"]].groupby("arm", sort=False)))
     return table(_row(arm, by_arm[arm], axes) for arm in arms if arm in by_arm)
@@ -53,14 +57,13 @@ def sentences(
     contrasts: Sequence[Contrast],
     *,
     seed: int,
-    concurrency: int,
+    pace: str,
     stopped: str,
     added: str = "",
 ) -> list[str]:
     """Return what the numbers say, and nothing that they don't."""
     rows = frame[~frame["warmup"]]
     done = int(rows["counted"].sum())
-    pace = "one at a time" if concurrency == 1 else f"{concurrency} at once"
     blocks = _many(int(rows["block"].max()), "shuffled block")
     arms = _many(len(summed), "arm")
     said = [f"{done} of {len(rows)} runs count, of {arms} in {blocks} (seed {seed}), {pace}."]
@@ -85,7 +88,6 @@ def _row(arm: str, rows: Frame, axes: Sequence[str]) -> dict[str, Any]:
     passed = int(counts["passed"].sum())
     rate = stats.rate(passed, len(counts))
     good = counted(rows, "wall_s")
-    wall = stats.median(good["wall_s"].to_numpy(dtype=float))
     first = rows.iloc[0]
     return {
         "arm": arm,
@@ -96,12 +98,15 @@ def _row(arm: str, rows: Frame, axes: Sequence[str]) -> dict[str, Any]:
         "pass_rate": rate.estimate,
         "pass_rate_low": rate.low,
         "pass_rate_high": rate.high,
-        "wall_s": wall.estimate,
-        "wall_s_low": wall.low,
-        "wall_s_high": wall.high,
+        **{key: value for name in _TIMES for key, value in _median(good, name).items()},
         **{name: float(good[name].astype(float).median()) for name in _MEDIANS},
         "sum_cost_usd": float(rows["total_cost_usd"].sum()),
     }
+
+
+def _median(rows: Frame, name: str) -> dict[str, float]:
+    found = stats.median(rows[name].to_numpy(dtype=float))
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _rate(summed: Frame) -> str:
@@ -110,11 +115,28 @@ def _rate(summed: Frame) -> str:
 
 
 def _remarks(rows: Frame) -> list[str]:
-    """Return what a reader should know before believing the times."""
+    """Return what a reader should know before believing the rates and the times."""
+    return [*_other_agents(rows), *_checks_that_did_not_run(rows)]
+
+
+def _other_agents(rows: Frame) -> list[str]:
     versions = sorted(rows["agent_version"].dropna().unique())
     if len(versions) > 1:
         return [f"The agent was not the same in all of them: versions {', '.join(map(str, versions))}."]
     return []
+
+
+def _checks_that_did_not_run(rows: Frame) -> list[str]:
+    """Tell of checks that ended as a shell does whose command isn't there: no verdict on the agent."""
+    found = rows[rows["counted"].astype(bool) & rows["check_exit_code"].isin(_NO_COMMAND)]
+    if found.empty:
+        return []
+    runs, first = _many(len(found), "run"), found["number"].iloc[0]
+    codes = " or ".join(str(code) for code in sorted(found["check_exit_code"].unique()))
+    arms = ", ".join(dict.fromkeys(map(str, found["arm"])))
+    why = "the shell found no such command, or could not run it, which says nothing of the agent's work"
+    mend = f"see .result({first}).check.output, and mend the check or what is there to run it"
+    return [f"In {runs} ({arms}) the check ended with {codes}: {why}; {mend}."]
 
 
 def _percent(row: dict[str, Any]) -> str:

@@ -171,6 +171,7 @@ WANTED = (
     Column(
         "block", "int64", "each has every arm once, one that was added those that need more; 0: warm-up runs"
     ),
+    Column("seed", "int64", "of the order, the same in all rows"),
     Column("warmup", "bool", "whether it only warms the machine up"),
     Column("arm", TEXT, "what tells the arm from the others"),
     Column("attempts", "int64", "tries until now; the last is the one shown", "tries"),
@@ -185,6 +186,7 @@ MET = (
     Column("sandbox", TEXT, "the lasting sandbox, where one was named"),
     Column("host_load", NUMBER, "the machine's load at the run's end, over a minute", "processes"),
     Column("cpus", COUNT, "processors of the machine"),
+    Column("check_exit_code", COUNT, "of the check command; missing without a check"),
     Column("passed", FLAG, "success, and the check passed if there was one; missing where it doesn't count"),
 )
 """Under which conditions its run went on, and whether its work is good."""

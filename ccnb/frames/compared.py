@@ -13,8 +13,8 @@ from ccnb.store.tables import KeptRun
 
 __all__ = ["Frame", "compared_frame", "table"]
 
-_CONDITIONS = {column.name: column.dtype for column in MET if column.name != "passed"}
-"""What is taken from a run's conditions, beside what every frame of runs has."""
+_MET = {column.name: column.dtype for column in MET if column.name != "passed"}
+"""What is taken from a run's record, beside what every frame of runs has."""
 _RENAMED = {"model": "model_served"}
 _ASKED = ("mode", "prompt")
 """Columns of a run that its row says already."""
@@ -36,10 +36,10 @@ def compared_frame(rows: Sequence[Mapping[str, Any]], runs: Sequence[KeptRun], m
     wanted = pd.DataFrame(rows)
     # What isn't declared is an axis.
     wanted = wanted.astype({name: declared.get(name, "string") for name in wanted})
-    conditions = pd.DataFrame([_conditions(run) for run in runs], columns=["run_id", *_CONDITIONS])
+    met = pd.DataFrame([_met(run) for run in runs], columns=["run_id", *_MET])
     known = made.drop(columns=[c for c in _ASKED if c in made]).rename(columns=_RENAMED)
     known = known.drop(columns=[c for c in known if c != "run_id" and c in wanted])
-    known = known.merge(conditions.astype({"run_id": "string", **_CONDITIONS}), on="run_id", how="left")
+    known = known.merge(met.astype({"run_id": "string", **_MET}), on="run_id", how="left")
     frame = wanted.merge(known, on="run_id", how="left")
     return frame.assign(passed=_passed(frame))
 
@@ -49,9 +49,12 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = Non
     return pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
 
 
-def _conditions(run: KeptRun) -> dict[str, Any]:
-    known = (run.record or {}).get("conditions") or {}
-    return {"run_id": run.run_id} | {name: known.get(name) for name in _CONDITIONS}
+def _met(run: KeptRun) -> dict[str, Any]:
+    """Return under which conditions a run went on, and what its check's command ended with."""
+    record = run.record or {}
+    known = record.get("conditions") or {}
+    code = (record.get("check") or {}).get("exit_code")
+    return {name: known.get(name) for name in _MET} | {"run_id": run.run_id, "check_exit_code": code}
 
 
 def _passed(frame: Frame) -> Any:

@@ -21,21 +21,29 @@ pre{overflow:auto;padding:.6em;background:rgba(128,128,128,.1);border-radius:4px
 table{border-collapse:collapse;margin:1em 0}
 td,th{padding:.2em .7em;border-bottom:1px solid rgba(128,128,128,.3)}
 img{max-width:100%;background:#fff}
+.wide{overflow-x:auto}
 .failed{border-left:4px solid #e5534b;padding:.4em .8em}
 """
 _MOST_ROWS = 2_000
-_COLUMNS = (
-    "number",
-    "block",
-    "arm",
-    "run_id",
-    "outcome",
-    "passed",
-    "wall_s",
-    "attempts",
-    "concurrency",
-    "host_load",
-)
+_COLUMNS = {
+    "number": "number",
+    "block": "block",
+    "arm": "arm",
+    "run_id": "run_id",
+    "outcome": "outcome",
+    "passed": "passed",
+    "wall_s": "wall_s",
+    "attempts": "attempts",
+    "concurrency": "concurrency",
+    "host_load": "host_load",
+    "model_served": "model",
+    "agent_version": "agent",
+    "engine": "engine",
+    "image_digest": "image",
+}
+"""What is shown of each row, and its heading."""
+_DIGEST = 12
+"""Digits of an image's digest, as `docker images` shows them."""
 
 
 def page(title: str, body: str, style: str = "") -> str:
@@ -66,7 +74,6 @@ def notebook_page(content: Any, title: str, error: str) -> str:
 
 def comparison_page(comparison: Comparison) -> str:
     """Return a comparison as a page: what it says, each arm, every row with its conditions."""
-    rows = comparison.frame[[*_COLUMNS]].head(_MOST_ROWS)
     failures = comparison.failures()
     parts = [
         f"<h1>Comparison {html.escape(comparison.name)}</h1>",
@@ -74,7 +81,7 @@ def comparison_page(comparison: Comparison) -> str:
         "<h2>Contrasts</h2>",
         "".join(f"<p>{html.escape(str(one))}</p>" for one in comparison.contrasts())
         or "<p>one arm alone</p>",
-        f"<h2>Rows</h2>{table(_grid(rows))}",
+        f"<h2>Rows</h2>{_rows(comparison)}",
         f"<h2>Failures</h2>{table(_grid(failures))}" if len(failures) else "",
     ]
     return page(f"Comparison {comparison.name}", "\n".join(parts))
@@ -98,6 +105,19 @@ def from_store(name: str, output: Path | str) -> Path:
     except OSError as error:
         raise SpecError(f"{target} can't be written ({error.strerror}); name another file") from None
     return target
+
+
+def _rows(comparison: Comparison) -> str:
+    """Return the rows with their conditions as a table; where it has not all of them, it says so."""
+    shown = comparison.frame[[*_COLUMNS]].head(_MOST_ROWS).rename(columns=_COLUMNS)
+    digits = shown["image"].str.removeprefix("sha256:").str.slice(stop=_DIGEST)
+    text = f'<div class="wide">{table(_grid(shown.assign(image=digits)))}</div>'
+    total = len(comparison.frame)
+    if total <= _MOST_ROWS:
+        return text
+    code = f"ccnb.Comparison({comparison.name!r}).frame"
+    said = f"These are the first {_MOST_ROWS:,} of {total:,} rows; what stands above is of all of them"
+    return f"<p>{said}, and so is <code>{html.escape(code)}</code>.</p>{text}"
 
 
 def _grid(frame: Any) -> Grid:

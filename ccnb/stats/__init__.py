@@ -14,6 +14,7 @@ from ccnb.stats.power import (
     power,
     spread_of_logs,
 )
+from ccnb.stats.rates import detectable_of_rates, pairs_for_rates, power_of_rates
 
 __all__ = [
     "LEAST_PAIRS",
@@ -21,13 +22,16 @@ __all__ = [
     "Difference",
     "Interval",
     "detectable",
+    "detectable_of_rates",
     "difference",
     "holm",
     "least_pairs",
     "log_spread",
     "median",
+    "pairs_for_rates",
     "pairs_needed",
     "power",
+    "power_of_rates",
     "rate",
     "spread_of_logs",
 ]

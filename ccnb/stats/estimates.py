@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +45,21 @@ def median(values: Sequence[float] | np.ndarray) -> Interval:
     Interval(estimate=2.0, low=nan, high=nan)
     """
     known = np.asarray(values, dtype=float)
-    known = known[~np.isnan(known)]
+    known = np.sort(known[~np.isnan(known)])
     if known.size == 0:
         return NOTHING
-    bounds = stats.quantile_test(known, p=0.5).confidence_interval(LEVEL)
-    return Interval(float(np.median(known)), float(bounds.low), float(bounds.high))
+    middle, ranks = float(np.median(known)), _ranks(known.size)
+    if ranks is None:
+        return Interval(middle, np.nan, np.nan)
+    low, high = ranks
+    return Interval(middle, float(known[low]), float(known[high]))
+
+
+@lru_cache(maxsize=1_024)
+def _ranks(n: int) -> tuple[int, int] | None:
+    """Return which of `n` sorted values bound the median's interval: that depends on nothing but `n`.
+
+    A summary asks for it once for each phase of each arm, and scipy takes 0.6 ms to find it.
+    """
+    bounds = stats.quantile_test(np.arange(n), p=0.5).confidence_interval(LEVEL)
+    return None if np.isnan(bounds.low) else (int(bounds.low), int(bounds.high))

@@ -6,6 +6,7 @@ From about eight pairs on, the permutation test has the power of the paired t-te
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import optimize, stats
@@ -89,10 +90,15 @@ def detectable(n: int, within: float, *, wanted: float = WANTED, alpha: float = 
 
 def pairs_needed(effect: float, within: float, *, wanted: float = WANTED, alpha: float = ALPHA) -> int:
     """Return how many pairs are needed to find a difference."""
-    low, high = least_pairs(alpha), _MOST_PAIRS
+    return fewest(lambda n: power(effect, n, within, alpha=alpha) >= wanted, least_pairs(alpha))
+
+
+def fewest(are_enough: Callable[[int], bool], least: int) -> int:
+    """Return the smallest number of pairs, from some least, that are enough; by halving what is left."""
+    low, high = least, _MOST_PAIRS
     while low < high:
         middle = (low + high) // 2
-        if power(effect, middle, within, alpha=alpha) >= wanted:
+        if are_enough(middle):
             high = middle
         else:
             low = middle + 1

@@ -68,6 +68,13 @@ def test_rows_that_do_not_count_give_an_exit_code_of_their_own(obedient, capsys)
     assert "the set-up command ended with 3" in capsys.readouterr().err
 
 
+@pytest.mark.needs("bubblewrap")
+def test_each_mode_may_have_its_own_number_of_runs_at_once(obedient, capsys):  # noqa: F811
+    given = ["compare", "Do it.", "-m", "local", "--api", "script:demo", "--warmups", "0", "-q"]
+    assert cli([*given, "-e", "AGENT=init; result", "-n", "2", "-j", "local=2"]) == 0
+    assert "2 at once (2 in local)" in capsys.readouterr().out
+
+
 def test_bad_input_is_one_line(home, tmp_path, capsys):
     broken = tmp_path / "broken.toml"
     broken.write_text("prompts = [")
@@ -75,6 +82,7 @@ def test_bad_input_is_one_line(home, tmp_path, capsys):
         (["--file", str(broken)], "is no TOML"),
         (["--file", str(tmp_path / "none.toml")], "can't be read"),
         (["--axis", "max_turns"], "--axis takes FIELD=LEVEL,LEVEL"),
+        (["-j", "docker=many"], "--concurrency takes COUNT or MODE=COUNT,MODE=COUNT, not 'docker=many'"),
         (["--axis", "turns=1", "--api", "script:demo", "-m", "local"], "is no field of RunSpec"),
     ):
         assert cli(["compare", *given]) == 2

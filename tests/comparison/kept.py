@@ -26,5 +26,5 @@ def keep_comparison(store: Store, name: str, matrix: Matrix, facts: Callable[[Ro
             given["timings"] = Timings(agent_s=given.pop("wall_s"))
         run_id = f"{name}-{row.number}"
         spec = matrix.arms[row.arm].spec
-        keep_run(store, run_id, mode=spec.mode, check=None, **given)
+        keep_run(store, run_id, mode=spec.mode, **{"check": None} | given)
         comparisons.add_attempt(store, name, Attempt(row.number, 0, run_id))

@@ -38,6 +38,13 @@ CASES = {
         "unknown option 'promt'; did you mean 'prompt'?",
     ),
     "no repeats": ({"repeats": 0}, "repeats must be a whole number, 1 or more, not 0"),
+    "a seed that is none": ({"seed": "x"}, "seed must be a whole number, 0 or more, not 'x'"),
+    "a seed too large": ({"seed": 2**63}, f"seed must be below 2**63, not {2**63}"),
+    "none at once": ({"concurrency": 0}, "concurrency must be a whole number, 1 or more, not 0"),
+    "none of a mode at once": (
+        {"concurrency": {"local": 0}},
+        "concurrency of local must be a whole number, 1 or more, not 0",
+    ),
     "fewer repeats at most than at least": (
         {"repeats": 6, "max_repeats": 5},
         "max_repeats must be a whole number, 6 or more, not 5",
@@ -61,6 +68,15 @@ def test_bad_input_is_one_sentence_and_nothing_is_run(home, case):
         ccnb.compare("Do it.", **LOCAL | options)
     assert said in caught.value.message
     assert "\n" not in caught.value.message
+    assert Store(home).runs() == []
+
+
+@pytest.mark.needs("bubblewrap")
+def test_who_says_yes_may_do_more_than_a_thousand(home):
+    comparison = ccnb.compare("Do it.", **LOCAL, repeats=1_001, warmups=0, yes=True, total_usd=0)
+    # Nothing may be spent, so that none of them is begun.
+    assert comparison.stopped == "$0 are spent"
+    assert len(comparison.frame) == 1_001
     assert Store(home).runs() == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pandas as pd
 import pytest
 
 import ccnb
@@ -12,6 +13,7 @@ from ccnb.comparison import fate
 from ccnb.comparison.matrix import Arm, Matrix
 from ccnb.spec import RunSpec
 from tests.comparison.client import VARIANTS, compare
+from tests.conftest import agent_image
 
 ARMS = tuple(Arm({"mode": mode}, RunSpec(prompt="x", mode=mode)) for mode in ("docker", "podman", "local"))
 
@@ -38,7 +40,15 @@ def test_the_seed_decides_the_order_and_nothing_else():
 
 
 def test_a_matrix_comes_back_from_what_is_written_of_it():
+    limited = matrix(concurrency=3, limits={"docker": 2, "local": 1})
     assert Matrix.from_dict(matrix().to_dict()) == matrix()
+    assert Matrix.from_dict(limited.to_dict()) == limited
+    older = {name: value for name, value in matrix().to_dict().items() if name != "limits"}
+    assert Matrix.from_dict(older) == matrix()
+
+
+def test_how_many_go_on_at_once_is_no_other_matrix():
+    assert matrix().fingerprint() == matrix(concurrency=3, limits={"docker": 2, "local": 1}).fingerprint()
 
 
 def test_what_fails_around_the_agent_is_no_outcome_of_an_arm():
@@ -66,6 +76,7 @@ def test_a_slower_arm_is_found_and_told(obedient):
     assert frame["warmup"].sum() == 1
     assert frame["counted"].sum() == 16
     assert set(frame["concurrency"]) == {1}
+    assert set(frame["seed"]) == {comparison.seed}
     found = comparison.contrast("variant", "quick", "slow", metric="agent_s")
     assert found.is_found
     assert found.difference.estimate > 1.5
@@ -137,6 +148,32 @@ def test_several_at_once_are_recorded_as_such(obedient):
     assert comparison.frame["concurrency"].max() > 1
     assert "4 at once" in comparison.text
     assert any("slow each other down" in warning for warning in comparison.warnings)
+
+
+def most_at_once(frame):
+    """Return how many of some runs went on at the same time at most."""
+    begun = frame["started_at"]
+    ended = begun + pd.to_timedelta(frame["wall_s"], unit="s")
+    return max(int(((begun <= at) & (at < ended)).sum()) for at in begun)
+
+
+@pytest.mark.needs("docker", "podman")
+def test_each_mode_keeps_to_its_own_number_at_once(agent):
+    options = agent("docker", "init; sleep 1; result")
+    image = agent_image("podman")
+    assert image == options["image"]
+    comparison = ccnb.compare(
+        "Do it.",
+        repeats=4,
+        warmups=0,
+        concurrency={"docker": 3},
+        **options | {"mode": "docker,podman"},
+    )
+    frame = comparison.frame
+    assert frame["counted"].all()
+    assert most_at_once(frame[frame["mode"] == "podman"]) == 1
+    assert most_at_once(frame[frame["mode"] == "docker"]) == 3
+    assert "4 at once (3 in docker, 1 in podman)" in comparison.text
 
 
 @pytest.mark.needs("bubblewrap")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
 import ccnb
-from ccnb import stats
+from bench import stopping
 from ccnb.comparison import more
 from ccnb.comparison.matrix import Arm, Matrix
 from ccnb.spec import RunSpec
@@ -105,24 +104,10 @@ def test_rows_that_were_added_are_run_and_gone_on_with(obedient):
     assert list(again.frame["run_id"]) == list(frame["run_id"])
 
 
-def stopped_on_width(rng, first, most, precision):
-    """Return runs of two arms that don't differ, as many as their intervals asked for."""
-    sigma = math.sqrt(math.log1p(0.15**2))
-    arms = np.exp(rng.normal(0.0, sigma, (2, most))) * (1 + 2 * (rng.random((2, most)) < 0.05))
-    n = first
-    while n < most and not all(
-        more.is_narrow(
-            dict(zip(("wall_s", "wall_s_low", "wall_s_high"), stats.median(arm[:n]), strict=True)), precision
-        )
-        for arm in arms
-    ):
-        n += 1
-    return arms[:, :n]
-
-
 def test_stopped_on_width_a_difference_that_is_not_there_is_claimed_no_more_often():
     rng, experiments, found = np.random.default_rng(5), 250, 0
     for seed in range(experiments):
-        a, b = stopped_on_width(rng, first=6, most=12, precision=0.15)
-        found += stats.difference(a, b, seed=seed, resamples=199).p <= 0.05
+        times = stopping.arms(rng, most=12, stragglers=stopping.STRAGGLERS)
+        n = stopping.stop_on_width(times, precision=0.15)
+        found += stopping.p_of(times[:, :n], seed, resamples=199) <= 0.05
     assert found <= scipy_stats.binom.ppf(0.999, experiments, 0.05)

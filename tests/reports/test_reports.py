@@ -7,10 +7,14 @@ import pytest
 
 import ccnb
 from ccnb.cli import _run as cli
+from ccnb.comparison.matrix import Arm, Matrix
 from ccnb.errors import CcnbError
 from ccnb.reports import execute_report, from_store
+from ccnb.spec import RunSpec
+from ccnb.store import Store, comparisons
 from tests.comparison.client import compare
 from tests.comparison.conftest import obedient  # noqa: F401 - a fixture
+from tests.comparison.kept import keep_comparison
 
 DRAWS = """from IPython.display import HTML, display
 from matplotlib import pyplot as plt
@@ -105,6 +109,37 @@ def test_a_comparison_that_has_run_becomes_a_page_without_running_anything(obedi
     assert "<script" not in page
     assert "4 of 4 runs count" in page
     assert all(run.run_id in page for run in ccnb.runs())
+
+
+CONDITIONS = {
+    "model": "claude-opus-5-5",
+    "agent_version": "2.1.330",
+    "engine": "docker 27.5.1",
+    "image_digest": "sha256:0123456789abcdef",
+    "host_load": 0.75,
+    "concurrency": 3,
+}
+
+
+def matrix(repeats):
+    arm = Arm({"mode": "docker"}, RunSpec(prompt="x", mode="docker"))
+    return Matrix((arm,), {"mode": ("docker",)}, repeats=repeats, warmups=0, seed=1, concurrency=1)
+
+
+def test_the_page_of_a_comparison_has_every_run_with_its_conditions(home, tmp_path):
+    keep_comparison(Store(home), "kept", matrix(2), lambda row: {"conditions": CONDITIONS})
+    page = from_store("kept", tmp_path / "page.html").read_text()
+    rows = page.partition("<h2>Rows</h2>")[2].partition("</div>")[0]
+    for shown in ("claude-opus-5-5", "2.1.330", "docker 27.5.1", "0123456789ab", "0.750"):
+        assert rows.count(f">{shown}<") == 2, shown
+    assert "These are the first" not in page
+
+
+def test_a_page_that_leaves_rows_out_says_so(home, tmp_path):
+    comparisons.add(Store(home), "many", matrix(2_001).to_dict())
+    page = from_store("many", tmp_path / "page.html").read_text()
+    assert "These are the first 2,000 of 2,001 rows" in page
+    assert "ccnb.Comparison(&#x27;many&#x27;).frame" in page
 
 
 def test_the_command_ends_with_a_code_for_ci(home, tmp_path, capsys):

@@ -265,6 +265,12 @@ def test_a_median_has_the_interval_of_its_order_statistics():
     assert stats.median([4.0] * 6) == (4.0, 4.0, 4.0)
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_a_median_has_the_interval_that_scipy_finds_for_these_very_values(values):
+    theirs = scipy_stats.quantile_test(values, p=0.5).confidence_interval(stats.LEVEL)
+    assert stats.median(values)[1:] == pytest.approx((theirs.low, theirs.high), nan_ok=True)
+
+
 @pytest.mark.parametrize("n", range(1, 6))
 def test_a_median_of_few_values_has_no_interval(n):
     found = stats.median(list(range(n)))
