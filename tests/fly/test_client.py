@@ -124,11 +124,33 @@ def test_how_a_machine_ended_is_read_from_its_events(double):
     assert (machine.state, machine.ending.code, machine.ending.oom_killed) == ("stopped", 9, False)
 
 
-def test_what_an_event_leaves_out_is_zero():
-    event = {"type": "exit", "request": {"MonitorEvent": {"exit_event": {"oom_killed": True}}}}
+def ended_with(**said) -> Machine:
+    """Return a machine by the events that the platform has of its end, the newest first."""
+    event = {"type": "exit", "request": {"MonitorEvent": {"exit_event": said}}}
     older = {"type": "exit", "request": None}
-    machine = Machine.of({"id": "1", "state": "stopped", "events": [{"type": "x"}, event, older]})
+    return Machine.of({"id": "1", "state": "stopped", "events": [{"type": "x"}, event, older]})
+
+
+def test_what_an_event_leaves_out_is_zero():
+    machine = ended_with(oom_killed=True)
     assert (machine.ending.code, machine.ending.oom_killed) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        pytest.param({}, 0, id="both went well"),
+        pytest.param({"exit_code": 9, "guest_exit_code": 9}, 9, id="they agree"),
+        pytest.param({"exit_code": 1}, 0, id="the machine failed as it was torn down"),
+        pytest.param({"guest_exit_code": 3}, 3, id="the machine hid its process's failure"),
+        pytest.param({"exit_code": 1, "guest_exit_code": 3}, 3, id="both failed"),
+        pytest.param({"exit_code": 137, "oom_killed": True}, 137, id="killed, out of memory"),
+        pytest.param({"exit_code": 137, "guest_signal": 9}, 137, id="killed"),
+        pytest.param({"exit_code": 1, "guest_signal": -1}, 0, id="by no signal"),
+    ],
+)
+def test_the_process_counts_for_more_than_its_machine_unless_it_was_killed(said, code):
+    assert ended_with(**said).ending.code == code
 
 
 def test_with_every_fifth_call_failing_each_machine_is_made_once(double):

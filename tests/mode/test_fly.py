@@ -14,8 +14,11 @@ import pytest
 
 import ccnb
 from ccnb import _loop
+from ccnb.engine import connect
 from ccnb.errors import CredentialError, EngineError, ImageError, ModeUnavailableError, SpecError
+from ccnb.fly import Machine
 from ccnb.gateway import cassette
+from ccnb.mode import _fly
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
@@ -281,6 +284,35 @@ def test_a_place_that_runs_out_of_memory_says_so(home, places, own_double):
     result = run_until_clean(places, **options(commands, memory_mb=512))
     assert result.error.kind == "out_of_memory"
     assert "memory_mb" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "detail"),
+    [
+        ({}, 0, "the machine ended with 0"),
+        ({"exit_code": 1}, 0, "the machine ended with 0 (by its event 1, of its process 0)"),
+        ({"exit_code": 1, "guest_exit_code": 3}, 3, "ended with 3 (by its event 1, of its process 3)"),
+        ({"exit_code": 137, "guest_exit_code": 137, "oom_killed": True}, 137, "with 137, out of memory"),
+    ],
+)
+def test_where_a_machine_and_its_process_disagree_both_are_said(said, code, detail):
+    event = {"type": "exit", "request": {"exit_event": said}}
+    state = _fly.ended(Machine.of({"id": "1", "state": "stopped", "events": [event]}))
+    assert (state.status, state.code) == ("ended", code)
+    assert detail in state.detail
+
+
+def test_the_supervisors_notes_count_for_more_than_the_machines_end_which_is_noted(home, places, own_double):
+    own_double()
+    handle = ccnb.start("Do it", **options("init; result", check="sleep 100"))
+    wait_for(lambda: handle.state == "checking")
+    (place,) = places("fly")
+    connect("docker").api.kill(f"fly-double-{place.id}")
+    result = handle.result()
+    assert (result.outcome, result.exit_code) == ("lost", 0)
+    (noted,) = [text for text in result.warnings if "which count" in text]
+    assert "the agent ended with 0" in noted
+    assert "the machine ended with 137" in noted
 
 
 def test_a_machine_that_is_removed_behind_us_is_lost_and_said(home, places, own_double):
