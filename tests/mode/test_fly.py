@@ -16,7 +16,7 @@ import ccnb
 from ccnb import _loop
 from ccnb.engine import connect
 from ccnb.errors import CredentialError, EngineError, ImageError, ModeUnavailableError, SpecError
-from ccnb.fly import Machine
+from ccnb.fly import Machine, prices
 from ccnb.gateway import cassette
 from ccnb.mode import _fly
 from ccnb.mode import get as get_mode
@@ -169,6 +169,18 @@ def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home
     assert "sk-ant" in double.call("GET", "/v1/apps/own/machines").text
     assert double.report()["secrets"]["own"] == []
     assert handle.result().outcome == "success"
+
+
+def test_what_a_machine_costs_is_said_before_and_after(home, places, own_double):
+    own_double()
+    lines = []
+    result = ccnb.run("Do it", **options("init; sleep 2; result", keep_s=3600), on_progress=lines.append)
+    (said,) = [line for line in lines if "costs about" in line]
+    assert "a machine of shared-cpu-2x, 2048 MB in arn costs about $0.016 an hour" in said
+    assert "wait 1.0 h there, for $0.02 at most" in said
+    an_hour = float(result.conditions["machine_usd_per_hour"])
+    assert 2 / 3600 * an_hour < result.machine_usd < result.timings.wall_s / 3600 * an_hour + 1e-6
+    assert result.conditions["machine_prices_as_of"] == prices.AS_OF
 
 
 def test_files_of_any_number_and_size_come_through_whole(home, places, own_double, tmp_path):
