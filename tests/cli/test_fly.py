@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import tomllib
@@ -15,7 +14,7 @@ import pytest
 from ccnb.engine import connect
 from ccnb.engine.images import push
 from ccnb.errors import ImageError
-from tests.conftest import AGENT_IMAGE, agent_image
+from tests.conftest import AGENT_IMAGE, agent_image, require
 from tests.doubles.fly.client import TOKEN, Double
 from tests.waiting import wait_for
 
@@ -47,8 +46,7 @@ def platform(monkeypatch, tmp_path, home):
 @pytest.fixture
 def registry(tmp_path_factory, platform):
     """Return the address of a registry on this machine, which lets in whom the double knows."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("docker-registry isn't installed")
+    require("docker-registry")
     folder = tmp_path_factory.mktemp("registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
