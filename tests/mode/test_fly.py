@@ -20,6 +20,7 @@ from ccnb.fly import Machine, prices
 from ccnb.gateway import cassette
 from ccnb.mode import _fly
 from ccnb.mode import get as get_mode
+from ccnb.mode._app_secrets import secret_name
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_after
@@ -46,6 +47,13 @@ EXCHANGE = {
     "first_byte_s": 0.0,
     "duration_s": 0.0,
 }
+
+
+SHARING_CLIENT = """
+import ccnb
+env = {"AGENT": "init; result", "KEY": ccnb.Secret("hush-4711-hush")}
+print(ccnb.run("Do it", mode="fly", api="script:demo", env=env).outcome)
+"""
 
 
 @pytest.fixture
@@ -147,11 +155,11 @@ def test_auto_never_goes_far_away(home, fly_platform):
 
 def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, own_double):
     double = own_double()
-    commands = 'init; printf %s "$KEY" | wc -c >length; sleep 3; result'
+    commands = 'init; printf %s "$KEY" | wc -c >length; env >&2; say "$KEY"; sleep 3; result'
     handle = ccnb.start(
         "Do it", **options(commands, env={"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")})
     )
-    wait_for(lambda: len(handle.events) == 1)
+    wait_for(lambda: len(handle.events) == 2)
     machines = double.call("GET", "/v1/apps/own/machines").text
     assert "hush-4711-hush" not in machines
     assert "sk-ant" not in machines
@@ -160,6 +168,37 @@ def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, ow
     assert (result.workspace / "length").read_text().strip() == "14"
     wait_for(lambda: double.report()["secrets"]["own"] == [])
     assert double.report()["machines"] == {}
+    log = double.call("GET", "/api/v1/apps/own/logs").text
+    assert "ccnb: agent" in log
+    assert "hush-4711-hush" not in log
+    assert "sk-ant" not in log
+
+
+def test_runs_with_one_token_share_its_secret_which_goes_with_the_last(home, places, own_double):
+    double = own_double()
+    name = secret_name(ccnb.Secret("hush-4711-hush"))
+
+    def environment(commands: str) -> dict:
+        return {"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")}
+
+    until_told = "init; until [ -e told ]; do sleep 0.2; done; result"
+    last = ccnb.start("Do it", **options("", env=environment(until_told)))
+    wait_for(lambda: len(last.events) == 1)
+    (place,) = places("fly")
+    shared = double.report()["secrets"]["own"]
+    assert name in shared
+    here = ccnb.run("Do it", **options("", env=environment("init; result")))
+    wait_for(lambda: Store(home).place(here.run_id) is None)
+    assert double.report()["secrets"]["own"] == shared
+    # Another process knows of the last run by its machine alone.
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", SHARING_CLIENT], capture_output=True, text=True, check=True
+    )
+    assert elsewhere.stdout.split() == ["success"]
+    assert double.report()["secrets"]["own"] == shared
+    _loop.submit(get_mode("fly").exec(place, ["touch", "told"])).result()
+    assert last.result().outcome == "success"
+    wait_for(lambda: double.report()["secrets"]["own"] == [])
 
 
 def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home, places, own_double):
