@@ -66,11 +66,12 @@ async def bridge(future: concurrent.futures.Future[T]) -> T:
     return await asyncio.wrap_future(future)
 
 
-def leave_behind(work: Coroutine[Any, Any, Any]) -> None:
-    """Go on with something on the loop that nobody waits for, until the program ends."""
+def leave_behind(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Go on with something on the loop that nobody need wait for, until the program ends."""
     task = asyncio.get_running_loop().create_task(work)
     _behind.add(task)
     task.add_done_callback(_behind.discard)
+    return task
 
 
 def _wait_for_end(future: concurrent.futures.Future[Any], limit_s: float = math.inf) -> None:

@@ -198,6 +198,12 @@ class RunRecord:
         """Return whether the run ended in anything but success."""
         return self.outcome != "success"
 
+    @property
+    def machine_usd(self) -> float | None:
+        """Return what the place itself cost, by a table of prices; `None` where it costs nothing."""
+        usd: float | None = self.conditions.get("machine_usd")
+        return usd
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON value."""
         data = {f.name: getattr(self, f.name) for f in dataclasses.fields(RunRecord)}

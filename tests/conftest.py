@@ -202,6 +202,7 @@ def fly_double():
     with Double() as double:
         double.make_app("ccnb-test")
         yield double
+        assert double.report()["against_specification"] in (None, [])
 
 
 @pytest.fixture

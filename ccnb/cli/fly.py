@@ -22,6 +22,8 @@ from ccnb.store import Store, home
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOG_PAUSE_S = 1.0
+_LATE_S = 5.0
+"""How long the platform's log may be behind (tried on nothing but the double)."""
 
 
 def setup(app: str | None, org: str | None, region: str | None) -> int:
@@ -107,14 +109,17 @@ def status(*, as_json: bool) -> int:
 
 
 def logs(run_id: str, *, follow: bool) -> int:
-    """Print what a run's machine said to the platform's log, which loses and repeats lines."""
+    """Print what a run's machine said to the platform's log, which loses and repeats lines.
+
+    With `follow`, until the machine is gone and nothing has come for a while.
+    """
     settings = Settings.find().needed()
     row = Store().run(run_id)
     place = Store().place(row.run_id)
     client = Client(settings)
     machine = place["id"] if place else _loop.run(_machine_of(client, row.run_id))
     seen: set[str] = set()
-    token = ""
+    token, is_last = "", not follow
     while True:
         entries, token = _loop.run(client.logs(machine, token))
         for entry in entries:
@@ -123,10 +128,14 @@ def logs(run_id: str, *, follow: bool) -> int:
             if key not in seen and entry.get("instance") == machine:
                 say(key)
             seen.add(key)
-        if not entries and not follow:
+        if entries:
+            continue
+        if is_last:
             return 0
-        if not entries:
-            _loop.run(asyncio.sleep(_LOG_PAUSE_S))
+        found = _loop.run(client.machine(machine))
+        is_last = found is None or found.is_gone
+        # Of a machine that is gone some lines may still be on their way.
+        _loop.run(asyncio.sleep(_LATE_S if is_last else _LOG_PAUSE_S))
 
 
 async def _machine_of(client: Client, run_id: str) -> str:

@@ -130,7 +130,7 @@ def fly_status(*, as_json: o.Json = False) -> int:
 def fly_logs(
     run_id: o.RunId,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the machine is gone.")] = False,
 ) -> int:
     """Print the platform's log of a run's machine; the run's events don't come from there."""
     from ccnb.cli import fly

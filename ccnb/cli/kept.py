@@ -202,5 +202,6 @@ def _listed_json(run: ListedRun) -> dict[str, Any]:
         "check_passed": record.check.passed if record and record.check else None,
         "wall_s": record.timings.wall_s if record else None,
         "total_cost_usd": record.total_cost_usd if record else None,
+        "machine_usd": record.machine_usd if record else None,
         "exit_code": exit_code(record) if record else None,
     }

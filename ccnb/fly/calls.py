@@ -81,8 +81,9 @@ class Pace:
 class Caller:
     """Makes calls with one account."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, margin_s: float = _MARGIN_S) -> None:
         self.settings = settings
+        self._margin_s = margin_s
         self._paces: dict[tuple[str, str], Pace] = {}
         self._http = httpx.AsyncClient(
             headers={"user-agent": "ccnb"},
@@ -129,7 +130,7 @@ class Caller:
             params=query,
             json=body,
             headers={"authorization": self.settings.authorization},
-            timeout=httpx.Timeout(timeout_s + _MARGIN_S, connect=_CONNECT_S),
+            timeout=httpx.Timeout(timeout_s + self._margin_s, connect=_CONNECT_S),
         )
         until = time.monotonic() + patience_s
         pause_s = _FIRST_PAUSE_S

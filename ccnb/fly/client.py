@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from ccnb.errors import OutOfReachError, StartError
@@ -33,13 +33,18 @@ class Ending:
 
     exit_code: int = 0
     guest_exit_code: int = 0
+    guest_signal: int = 0
     oom_killed: bool = False
     requested_stop: bool = False
 
     @property
     def code(self) -> int:
-        """Return the code of the process; the machine's own may stem from its being torn down."""
-        return self.guest_exit_code or self.exit_code
+        """Return the code of the process; the machine's own may stem from its being torn down.
+
+        A process that was killed has none: then the machine's counts.
+        """
+        was_killed = self.oom_killed or self.guest_signal > 0
+        return self.exit_code if was_killed and not self.guest_exit_code else self.guest_exit_code
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,7 @@ class Machine:
                 found = (
                     (request.get("MonitorEvent") or {}).get("exit_event") or request.get("exit_event") or {}
                 )
-                names = ("exit_code", "guest_exit_code", "oom_killed", "requested_stop")
-                return Ending(**{name: found[name] for name in names if name in found})
+                return Ending(**{f.name: found[f.name] for f in fields(Ending) if f.name in found})
         return None
 
 

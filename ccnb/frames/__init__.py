@@ -170,6 +170,7 @@ def _ended(record: dict[str, Any]) -> dict[str, Any]:
         "model": conditions.get("model") or asked,
         "agent_version": conditions.get("agent_version"),
         "concurrency": conditions.get("concurrency"),
+        "machine_usd": conditions.get("machine_usd"),
         "check_passed": check["exit_code"] == 0 if check else None,
         "error_kind": error["kind"] if error else None,
         "num_files": len(record.get("files", ())),

@@ -58,6 +58,7 @@ _USAGE = (
     Column("cache_creation_input_tokens", COUNT, "written to the cache", "tokens"),
     Column("cache_read_input_tokens", COUNT, "read from the cache", "tokens"),
     Column("total_cost_usd", NUMBER, "the agent's own estimate by list prices", "USD"),
+    Column("machine_usd", NUMBER, "an estimate for a machine far away; missing where there is none", "USD"),
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {

@@ -107,7 +107,7 @@ def config(
 
 
 def ended(machine: Machine) -> PlaceState:
-    """Return how a machine ended, by its last event; its process counts for more than its being torn down."""
+    """Return how a machine ended, by its last event; what that says beside its process is noted."""
     ending = machine.ending
     if ending is None:
         said = next((str((e.get("request") or {}).get("error") or "") for e in machine.events), "")
@@ -115,4 +115,5 @@ def ended(machine: Machine) -> PlaceState:
     detail = f"the machine ended with {ending.code}"
     if ending.exit_code != ending.guest_exit_code:
         detail += f" (by its event {ending.exit_code}, of its process {ending.guest_exit_code})"
+    detail += ", out of memory" if ending.oom_killed else ""
     return PlaceState("ended", code=ending.code, out_of_memory=ending.oom_killed, detail=detail)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ccnb.render.grid import Cell, Grid
 from ccnb.render.palette import CYAN, GREEN, LIGHT_GREY, PHASE_COLOURS, RED, YELLOW, ink
-from ccnb.render.runs import file_list, model_text, verdict, verdict_style
+from ccnb.render.runs import file_list, machine_text, model_text, verdict, verdict_style
 from ccnb.render.text import duration, harmless
 from ccnb.results import RunRecord, Timings
 
@@ -78,6 +78,7 @@ def result(record: RunRecord) -> str:
         coloured(str(record.error), "red") if record.error else "",
         bar(record.timings),
         escaped(model_text(record)),
+        escaped(machine_text(record)),
         f"files: {escaped(file_list(record.files) or 'none changed')}",
         *(coloured(warning, "yellow") for warning in record.warnings),
     ]

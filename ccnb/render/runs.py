@@ -83,6 +83,7 @@ def summary(record: RunRecord, *, kept_in: str, answer: bool = True) -> Grid:
         ("time", timing_text(record.timings)),
         ("model", model_text(record)),
     ]
+    rows += [("machine", machine_text(record))] if machine_text(record) else []
     rows += [("network", network_text(record.network_use))] if record.network_use else []
     rows += [("denied", Cell(", ".join(record.denials), "yellow"))] if record.denials else []
     rows += [("warning", Cell(text, "yellow")) for text in record.warnings]
@@ -164,6 +165,11 @@ def comparison(records: Sequence[RunRecord], title: str = "") -> Grid:
         ["tokens in", *(count(r.usage.total_tokens - r.usage.output_tokens) for r in records)],
         ["tokens out", *(count(r.usage.output_tokens) for r in records)],
         ["cost", *(money(r.total_cost_usd) for r in records)],
+    ]
+    if any(r.machine_usd is not None for r in records):
+        costs = (money(r.machine_usd) if r.machine_usd is not None else "-" for r in records)
+        rows.append(["machine's cost", *costs])
+    rows += [
         ["files", *("\n".join(_file_names(r.files)) or "-" for r in records)],
         ["run", *(r.run_id for r in records)],
     ]
@@ -214,6 +220,15 @@ def model_text(record: RunRecord) -> str:
     model = record.conditions.get("model") or record.spec.model or "model unknown"
     counted = f"{count(usage.total_tokens - usage.output_tokens)} tokens in, {count(usage.output_tokens)} out"
     return f"{one_line(str(model))}: {record.num_turns} turns, {counted}, {money(record.total_cost_usd)}"
+
+
+def machine_text(record: RunRecord) -> str:
+    """Return the machine that a run had far away and what it cost, on one line; nothing where it had none."""
+    if record.machine_usd is None:
+        return ""
+    guest = one_line(str(record.conditions.get("guest") or "size unknown"))
+    as_of = one_line(str(record.conditions.get("machine_prices_as_of") or "a date unknown"))
+    return f"{guest}: {money(record.machine_usd)}, an estimate by prices of {as_of}"
 
 
 def _file_names(files: Sequence[FileChange], most: int = _MOST_FILES) -> list[str]:

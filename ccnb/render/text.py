@@ -81,9 +81,11 @@ def count(number: int) -> str:
 def money(usd: float) -> str:
     """Return an amount of dollars: cents, and two digits of less than a cent.
 
-    >>> [money(x) for x in (0, 0.0081, 1.5)]
-    ['$0', '$0.0081', '$1.50']
+    >>> [money(x) for x in (0, 0.00003, 0.0081, 1.5)]
+    ['$0', '<$0.0001', '$0.0081', '$1.50']
     """
     if not usd:
         return "$0"
+    if 0 < usd < 0.00005:
+        return "<$0.0001"
     return f"${usd:.2f}" if usd >= 0.1 else f"${usd:.4f}"

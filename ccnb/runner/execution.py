@@ -32,7 +32,7 @@ from ccnb.runner.handles import Run, RunResult
 from ccnb.runner.outcome import judge
 from ccnb.runner.placing import Placing
 from ccnb.runner.record import Recorder
-from ccnb.runner.steps import Step
+from ccnb.runner.steps import Step, last_step
 from ccnb.store import Store
 
 _SERVE_EVERY_S = 3.0
@@ -54,6 +54,7 @@ class Execution:
         self._mode = modes.get(row.mode)
         self._on_event = on_event
         self._follower: Follower | None = None
+        self._removal: asyncio.Task[None] | None = None
         self._workspace = workspaces.location(self._folder, self._spec.workspace, copy=self._spec.copy)
         self._recorder = Recorder(run.run_id, row.spec, row.folder, self._workspace, row.progress)
         self._placing = Placing(
@@ -105,6 +106,17 @@ class Execution:
         finally:
             _count(-1)
             cancel.cancel()
+
+    async def drive_out(self) -> None:
+        """Do the same, and wait until the place is removed. A place that is to be kept stays.
+
+        Raises
+        ------
+        CcnbError
+        """
+        await self.drive()
+        if self._removal is not None:
+            await self._removal
 
     async def _work(self) -> RunResult:
         place = await self._placing.find()
@@ -165,7 +177,7 @@ class Execution:
             redactor=redactor,
             timeout_s=self._spec.timeout_s,
             stall_s=self._spec.stall_s,
-            last_step=self._placing.last_step,
+            last_step=last_step(self._spec),
             on_event=self._took_event,
             on_step=self._took_step,
             on_look=self._show_health,
@@ -245,7 +257,7 @@ class Execution:
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
-            _loop.leave_behind(self._clean_up(place, record))
+            self._removal = _loop.leave_behind(self._clean_up(place, record))
         return result
 
     def _keep(self, record: RunRecord) -> RunResult:

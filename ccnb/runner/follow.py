@@ -163,7 +163,7 @@ class Follower:
                     self._step_at = self._alive_at
                 self._on_step(step)
             # After the last thing that was asked for nothing can come that we need.
-            if "finished" in self.steps or self._last_step in self.steps or (self.gone and not chunk):
+            if self.steps.are_over(self._last_step) or (self.gone and not chunk):
                 break
             if not self.steps.done and time.monotonic() - begun > _START_LIMIT_S:
                 status = (await self._mode.state(self._place)).status

@@ -19,7 +19,7 @@ from ccnb.runner.conversation import carry_over, wait_for_removal
 from ccnb.runner.follow import HEARTBEAT_LIMIT_S
 from ccnb.runner.planted import watched_state
 from ccnb.runner.record import tail
-from ccnb.runner.steps import Steps
+from ccnb.runner.steps import Steps, last_step
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, RunFolder, Store
 
@@ -47,11 +47,6 @@ class Placing:
     warn: Callable[[str], None]
     hidden: dict[str, str]
     """The run's secrets by the names of their variables; those of its access to the model are added."""
-
-    @property
-    def last_step(self) -> str:
-        """Return the supervisor's last step but its own end."""
-        return "check" if self.spec.check else "agent"
 
     async def find(self) -> Place | None:
         """Return the running place that an earlier process made for this run, if it got that far."""
@@ -88,10 +83,7 @@ class Placing:
         """Return whether the run folder has the run's end, or a supervisor writes to it now."""
         steps = Steps()
         steps.feed(tail(self.folder, "steps", _ALL_STEPS))
-        return (
-            not steps.done.keys().isdisjoint({self.last_step, "finished"})
-            or self.folder.heartbeat_age_s < HEARTBEAT_LIMIT_S
-        )
+        return steps.are_over(last_step(self.spec)) or self.folder.heartbeat_age_s < HEARTBEAT_LIMIT_S
 
     async def make(self) -> Place:
         """Make the place and start it; keep the workspace's state meanwhile."""

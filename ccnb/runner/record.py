@@ -70,6 +70,7 @@ class Recorder:
         out_of_memory = (
             agent.reason == "oom" if agent else bool(follower.gone and follower.gone.out_of_memory)
         )
+        self._note_disagreement(follower)
         last = agent or (setup if setup and setup.code else None)
         reason = last.reason if last else "stopped"
         if reason == "stopped":
@@ -85,6 +86,14 @@ class Recorder:
             unchecked=self._unchecked(follower),
             refused=self.calls[-1].get("refused") if self.calls else None,
         )
+
+    def _note_disagreement(self, follower: Follower) -> None:
+        """Note a place that ended badly when its agent had ended: the supervisor's notes count for more."""
+        agent, gone = follower.steps.done.get("agent"), follower.gone
+        if agent is None or gone is None or not (gone.code or gone.out_of_memory):
+            return
+        place = gone.detail or f"its place ended with {gone.code}"
+        self.warn(f"the agent ended with {agent.code} by the supervisor's notes, which count; later {place}")
 
     def _unchecked(self, follower: Follower) -> str | None:
         """Return the outcome of a run whose check was asked for and never done."""

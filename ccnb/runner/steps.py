@@ -5,8 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ccnb.spec import RunSpec
+
 NAMES = frozenset({"relay", "started", "workspace", "setup", "agent", "check", "finished"})
 """All that the supervisor notes."""
+
+
+def last_step(spec: RunSpec) -> str:
+    """Return the last step of a run but the supervisor's own end."""
+    return "check" if spec.check else "agent"
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,10 @@ class Steps:
         new = [step for line in lines if (step := _parse(line)) is not None]
         self.done |= {step.name: step for step in new}
         return new
+
+    def are_over(self, last: str) -> bool:
+        """Return whether nothing more can come to pass in a run with such a last step."""
+        return last in self.done or "finished" in self.done
 
     def at(self, name: str) -> float | None:
         """Return when a step ended, or `None`."""

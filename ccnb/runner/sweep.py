@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ccnb import _loop
 from ccnb import mode as modes
-from ccnb.errors import CcnbError, RunBusyError, RunNotFoundError
+from ccnb.errors import CcnbError, OutOfReachError, RunBusyError, RunNotFoundError
 from ccnb.gateway import registration
 from ccnb.mode.base import Mode, Place
 from ccnb.results import ErrorInfo, RunRecord
 from ccnb.runner import plan as plans
+from ccnb.runner.execution import Execution
+from ccnb.runner.handles import Run
+from ccnb.runner.steps import Steps, last_step
 from ccnb.store import FollowerLock, RunRow, Store
+
+_LOOK_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,10 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
     """Remove the places of this store that no run needs any more; return all that were found.
 
     A place is left alone while a living process follows its run, and while its run is unfinished, can be
-    attached to, and is within its lifetime. What doesn't carry this store's label is never looked at. A place
-    that the store knows of but whose engine doesn't answer is named, with the engine's word. A run that is
-    beyond its lifetime and has no place any more is ended as `lost`, and its secrets are forgotten.
+    attached to, and is within its lifetime. Where all that a run was to do is done and nobody has fetched it,
+    it is brought home first. What doesn't carry this store's label is never looked at. A place that the store
+    knows of but whose engine doesn't answer is named, with the engine's word. A run that is beyond its
+    lifetime and has no place any more is ended as `lost`, and its secrets are forgotten.
 
     Parameters
     ----------
@@ -46,7 +53,7 @@ def sweep(older_than_s: float | None = None) -> list[Swept]:
 def remove_places(mode: str, places: Sequence[Place]) -> list[Swept]:
     """Remove places of this store, but for those whose run a living process follows.
 
-    A run that was not finished is ended as `lost`.
+    A run that was not finished is ended as `lost`, unless all of it was done and only had to be fetched.
     """
 
     async def remove() -> list[Swept]:
@@ -122,11 +129,58 @@ async def _sweep_run(
     why = _needed(row, older_than_s)
     if why:
         return Swept(place.run_id, mode.name, False, why)
+    try:
+        collected = row.record is None and await _collect(store, mode, place, row)
+    except OutOfReachError as error:
+        return Swept(place.run_id, mode.name, False, error.message)
     swept = await _destroy(mode, place)
     if swept.removed:
         store.set_place_removed(place.run_id)
-        _end(store, row)
-    return swept
+        _end(store, store.run(place.run_id))
+    return replace(swept, why="its results were fetched") if swept.removed and collected else swept
+
+
+async def _collect(store: Store, mode: Mode, place: Place, row: RunRow) -> bool:
+    """Bring home what a run has done, if it has come to its end; return whether that is so.
+
+    Raises
+    ------
+    OutOfReachError
+        That can't be seen, or not be fetched, now.
+    """
+    try:
+        if not await _has_ended(mode, place, row):
+            return False
+        await Execution(Run(row.run_id, store), store, None, lambda _: None).drive_out()
+    except OutOfReachError:
+        raise
+    except CcnbError:
+        # Nothing more will ever come of it.
+        return False
+    return True
+
+
+async def _has_ended(mode: Mode, place: Place, row: RunRow) -> bool:
+    """Return whether a place has noted the end of all that its run was to do.
+
+    Raises
+    ------
+    CcnbError
+    """
+    if (await mode.state(place)).status == "created":
+        return False
+    steps, last = Steps(), last_step(row.spec)
+    # Places far away are asked often only while somebody waits.
+    row.folder.note_watcher()
+    try:
+        async with asyncio.timeout(_LOOK_LIMIT_S):
+            async for chunk in mode.read(place, row.folder, "steps", 0):
+                steps.feed(chunk)
+                if steps.are_over(last) or not chunk:
+                    break
+    except TimeoutError:
+        raise OutOfReachError("its place doesn't say how far it is; try again") from None
+    return steps.are_over(last)
 
 
 async def _destroy(mode: Mode, place: Place) -> Swept:

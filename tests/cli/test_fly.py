@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import tomllib
@@ -15,7 +14,9 @@ import pytest
 from ccnb.engine import connect
 from ccnb.engine.images import push
 from ccnb.errors import ImageError
-from tests.conftest import AGENT_IMAGE, agent_image
+from tests.cli.conftest import COMMAND
+from tests.conftest import AGENT_IMAGE, agent_image, require
+from tests.doubles import for_arm
 from tests.doubles.fly.client import TOKEN, Double
 from tests.waiting import wait_for
 
@@ -47,8 +48,7 @@ def platform(monkeypatch, tmp_path, home):
 @pytest.fixture
 def registry(tmp_path_factory, platform):
     """Return the address of a registry on this machine, which lets in whom the double knows."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("docker-registry isn't installed")
+    require("docker-registry")
     folder = tmp_path_factory.mktemp("registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -87,7 +87,9 @@ def test_set_up_makes_the_app_and_names_it_in_fly_toml(cli, platform, tmp_path):
 
 def test_without_a_name_one_is_made_up(cli, platform, tmp_path):
     assert cli("fly", "setup").code == 0
-    assert tomllib.loads((tmp_path / "fly.toml").read_text())["app"].startswith("ccnb-")
+    written = tomllib.loads((tmp_path / "fly.toml").read_text())
+    assert written["app"].startswith("ccnb-")
+    assert written["primary_region"] == "arn"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,7 @@ def test_the_image_is_pushed_and_runs_happen_in_it(cli, platform, registry, monk
     assert built.code == 0, built.err
     image = built.out.strip().splitlines()[-1]
     assert image.startswith(f"{registry}/my-own@sha256:")
+    assert "Pushed" in built.err
     assert json.loads(cli("fly", "status", "--json").out)["image"] == image
     assert _fly_of(cli)["ready"]
     run = cli("run", "-m", "fly", "--api", "script:demo", "--json")
@@ -136,6 +139,12 @@ def test_the_image_is_pushed_and_runs_happen_in_it(cli, platform, registry, monk
             found = _fly_of(cli)
         assert not found["ready"]
         assert re.search(action, found["next_action"])
+
+
+def test_an_image_for_another_processor_is_not_pushed():
+    for_arm.load()
+    with pytest.raises(ImageError, match=r"arm64, not amd64; build it with .*--platform linux/amd64"):
+        push(connect("docker"), for_arm.NAME, "127.0.0.1:1/my-own", {}, print)
 
 
 def _fly_of(cli) -> dict:
@@ -165,5 +174,12 @@ def test_status_and_logs_of_a_run(cli, platform, monkeypatch):
     assert said.code == 0
     assert "ccnb: begun" in said.out
     assert "ccnb: agent" in said.out
+    following = subprocess.Popen(
+        [COMMAND, "fly", "logs", run_id, "--follow"], stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    while "ccnb: agent" not in following.stdout.readline():
+        assert following.poll() is None
     assert cli("sweep", "--older-than", "0s").code == 0
     assert platform.report()["machines"] == {}
+    following.communicate(timeout=60)
+    assert following.returncode == 0

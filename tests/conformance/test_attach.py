@@ -212,6 +212,31 @@ def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
     assert places(mode) == []
 
 
+def test_sweep_first_brings_home_what_is_done_and_was_not_fetched(home, places, agent, mode):
+    options = agent(mode, "init; echo x >made.txt; result") | {"check": "test -e made.txt"}
+    run_id = killed_at_first_event(options)
+    (place,) = places(mode)
+    folder = Store(home).folder(run_id)
+    wait_for(lambda: b"check" in first_read(get_mode(mode), place, folder, "steps"))
+    assert [(s.removed, s.why) for s in ccnb.sweep(older_than_s=0)] == [(True, "its results were fetched")]
+    assert places(mode) == []
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error) == ("success", None)
+    assert [e.text for e in result.events] == ["", "done"]
+    assert result.check.passed
+    assert [f.path for f in result.files] == ["made.txt"]
+
+
+def first_read(mode, place, folder, name) -> bytes:
+    """Return what a file in a place has, as one who waits for it reads it."""
+
+    async def read():
+        folder.note_watcher()
+        return await anext(mode.read(place, folder, name, 0))
+
+    return _loop.submit(read()).result()
+
+
 def test_a_run_that_has_lost_its_place_is_ended_and_its_secrets_are_forgotten(home, places, agent, mode):
     run_id = killed_at_first_event(agent(mode, "init; sleep 100"))
     folder = Store(home).folder(run_id)

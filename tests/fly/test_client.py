@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from ccnb.errors import CredentialError, ImageError, OutOfReachError, StartError
 from ccnb.fly import Client, Machine, Settings
 from ccnb.fly.answers import FlyError
-from ccnb.fly.calls import Caller, Pace
+from ccnb.fly.calls import Caller, Pace, UnclearError
 from ccnb.redact import Secret
 from tests.doubles import for_arm
-from tests.doubles.fly.client import TOKEN, Double
+from tests.doubles.fly.client import TOKEN
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -27,13 +29,46 @@ CONFIG = {
 }
 
 
+class Answering(ThreadingHTTPServer):
+    """Gives the answers that a test lays down, in turn: a status and headers; `None` is silence."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        self.answers: list[tuple[int, dict] | None] = []
+        self.asked_at: list[float] = []
+        self.over = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self):
+        self.server.asked_at.append(time.monotonic())
+        given = self.server.answers.pop(0)
+        if given is None:
+            self.server.over.wait()
+            return
+        status, headers = given
+        self.send_response(status)
+        for name, value in {"content-length": "2", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_POST = answer  # noqa: N815 - http.server's names
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
 @pytest.fixture
-def double():
-    for_arm.load()
-    with Double(hang_s=0.5) as double:
-        double.make_app("mine")
-        double.forget()
-        yield double
+def answering():
+    with Answering() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.over.set()
+        server.shutdown()
 
 
 def settings(double, **changes) -> Settings:
@@ -124,11 +159,33 @@ def test_how_a_machine_ended_is_read_from_its_events(double):
     assert (machine.state, machine.ending.code, machine.ending.oom_killed) == ("stopped", 9, False)
 
 
-def test_what_an_event_leaves_out_is_zero():
-    event = {"type": "exit", "request": {"MonitorEvent": {"exit_event": {"oom_killed": True}}}}
+def ended_with(**said) -> Machine:
+    """Return a machine by the events that the platform has of its end, the newest first."""
+    event = {"type": "exit", "request": {"MonitorEvent": {"exit_event": said}}}
     older = {"type": "exit", "request": None}
-    machine = Machine.of({"id": "1", "state": "stopped", "events": [{"type": "x"}, event, older]})
+    return Machine.of({"id": "1", "state": "stopped", "events": [{"type": "x"}, event, older]})
+
+
+def test_what_an_event_leaves_out_is_zero():
+    machine = ended_with(oom_killed=True)
     assert (machine.ending.code, machine.ending.oom_killed) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        pytest.param({}, 0, id="both went well"),
+        pytest.param({"exit_code": 9, "guest_exit_code": 9}, 9, id="they agree"),
+        pytest.param({"exit_code": 1}, 0, id="the machine failed as it was torn down"),
+        pytest.param({"guest_exit_code": 3}, 3, id="the machine hid its process's failure"),
+        pytest.param({"exit_code": 1, "guest_exit_code": 3}, 3, id="both failed"),
+        pytest.param({"exit_code": 137, "oom_killed": True}, 137, id="killed, out of memory"),
+        pytest.param({"exit_code": 137, "guest_signal": 9}, 137, id="killed"),
+        pytest.param({"exit_code": 1, "guest_signal": -1}, 0, id="by no signal"),
+    ],
+)
+def test_the_process_counts_for_more_than_its_machine_unless_it_was_killed(said, code):
+    assert ended_with(**said).ending.code == code
 
 
 def test_with_every_fifth_call_failing_each_machine_is_made_once(double):
@@ -146,6 +203,24 @@ def test_with_every_fifth_call_failing_each_machine_is_made_once(double):
     assert sorted(names) == [f"f{n}" for n in range(6)]
     assert double.report()["machines"] == {}
     assert any(name.startswith("fault") for name in double.report()["counts"])
+
+
+@pytest.mark.parametrize("behind", ["an answer that is lost", "a maker that died"])
+def test_a_machine_that_was_made_before_is_taken_not_made_again(double, behind):
+    async def use(client):
+        if behind == "a maker that died":
+            await client.create("m4", CONFIG)
+        else:
+            double.set(lose="POST machines")
+        machine = await client.create("m4", CONFIG)
+        return machine, await client.machines(ccnb_run="r1")
+
+    machine, found = ask(double, use)
+    assert [m.id for m in found] == [machine.id]
+    report = double.report()
+    assert report["created"] == ["m4"]
+    wanted = "fault reset" if behind == "an answer that is lost" else "POST machines 409"
+    assert report["counts"][wanted] == 1
 
 
 def test_calls_that_come_at_once_keep_to_the_limits(double):
@@ -166,6 +241,50 @@ def test_a_platform_that_does_not_answer_is_out_of_reach():
 
     with pytest.raises(OutOfReachError, match="then attach"):
         asyncio.run(work())
+
+
+def called(server, **how):
+    """Call a server that answers as laid down, patient for a fifth of a second; return the answer."""
+
+    async def work():
+        caller = Caller(Settings(token=Secret(TOKEN), machines_url=server.url), margin_s=0.0)
+        return await caller.call("POST", server.url, action=("a", "b"), timeout_s=0.2, **how)
+
+    return asyncio.run(work())
+
+
+def test_who_is_told_when_to_come_again_waits_so_long(answering):
+    answering.answers = [(429, {"retry-after": "1"}), (200, {})]
+    assert called(answering, once=True) == {}
+    first, second = answering.asked_at
+    assert second - first >= 1
+
+
+def test_those_who_must_ask_again_do_not_all_come_at_the_same_moment(answering):
+    answering.answers = [(503, {})] * 10 + [(200, {})] * 10
+
+    async def work():
+        caller = Caller(Settings(token=Secret(TOKEN), machines_url=answering.url))
+        names = map(str, range(10))
+        calls = (caller.call("GET", answering.url, action=("get", name)) for name in names)
+        return await asyncio.gather(*calls)
+
+    assert asyncio.run(work()) == [{}] * 10
+    again = answering.asked_at[10:]
+    assert max(again) - min(again) > 0.05
+
+
+def test_a_call_that_gets_no_answer_in_time_is_made_again(answering):
+    answering.answers = [None, (200, {})]
+    assert called(answering) == {}
+    assert len(answering.asked_at) == 2
+
+
+def test_a_call_that_must_not_be_made_twice_and_gets_no_answer_is_unclear(answering):
+    answering.answers = [None]
+    with pytest.raises(UnclearError, match="no clear answer"):
+        called(answering, once=True)
+    assert len(answering.asked_at) == 1
 
 
 def test_a_pace_lets_a_burst_through_and_then_its_rate():

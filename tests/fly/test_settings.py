@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ccnb.errors import CredentialError, ModeUnavailableError
@@ -36,6 +39,17 @@ def test_the_first_that_names_a_value_wins(nothing_set, monkeypatch):
     monkeypatch.setenv("FLY_APP", "of-environment")
     found = Settings.find(nothing_set, region="lhr")
     assert (found.app, found.region, found.token.reveal()) == ("of-environment", "lhr", "from-environment")
+
+
+def test_the_example_of_a_dotenv_file_has_them_and_sets_none(nothing_set):
+    example = (Path(__file__).parents[2] / ".env.example").read_text()
+    (nothing_set / ".env").write_text(example)
+    assert Settings.find(nothing_set) == Settings.find(nothing_set / "nowhere")
+    filled = re.sub(r"(?m)^# (FLY_\w+|CCNB_FLY_IMAGE)=$", r"\1=of-\1", example)
+    (nothing_set / ".env").write_text(filled)
+    found = Settings.find(nothing_set)
+    assert (found.app, found.org, found.region) == ("of-FLY_APP", "of-FLY_ORG", "of-FLY_REGION")
+    assert (found.token.reveal(), found.image) == ("of-FLY_API_TOKEN", "of-CCNB_FLY_IMAGE")
 
 
 def test_the_templates_app_is_nobodys(nothing_set):

@@ -118,6 +118,13 @@ def test_runs_have_their_outcome_times_tokens_and_cost(results):
     assert pd.isna(two["check_passed"])
 
 
+def test_a_machine_far_away_has_its_own_cost_beside_the_models(store, results):
+    far = keep_run(store, "r3", mode="fly", conditions={"machine_usd": 0.0026})
+    costs = frames.runs_frame([*results, far])["machine_usd"]
+    assert list(costs.isna()) == [True, True, False]
+    assert costs[2] == far.machine_usd == 0.0026
+
+
 def test_events_tell_their_time_and_size(results):
     found = frames.events_frame(results[0])
     assert list(found["since_s"].round(3)) == [since for since, _ in EVENTS]

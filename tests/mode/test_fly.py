@@ -14,9 +14,13 @@ import pytest
 
 import ccnb
 from ccnb import _loop
+from ccnb.engine import connect
 from ccnb.errors import CredentialError, EngineError, ImageError, ModeUnavailableError, SpecError
+from ccnb.fly import Machine, prices
 from ccnb.gateway import cassette
+from ccnb.mode import _fly
 from ccnb.mode import get as get_mode
+from ccnb.mode._app_secrets import secret_name
 from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_after
@@ -43,6 +47,13 @@ EXCHANGE = {
     "first_byte_s": 0.0,
     "duration_s": 0.0,
 }
+
+
+SHARING_CLIENT = """
+import ccnb
+env = {"AGENT": "init; result", "KEY": ccnb.Secret("hush-4711-hush")}
+print(ccnb.run("Do it", mode="fly", api="script:demo", env=env).outcome)
+"""
 
 
 @pytest.fixture
@@ -144,11 +155,11 @@ def test_auto_never_goes_far_away(home, fly_platform):
 
 def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, own_double):
     double = own_double()
-    commands = 'init; printf %s "$KEY" | wc -c >length; sleep 3; result'
+    commands = 'init; printf %s "$KEY" | wc -c >length; env >&2; say "$KEY"; sleep 3; result'
     handle = ccnb.start(
         "Do it", **options(commands, env={"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")})
     )
-    wait_for(lambda: len(handle.events) == 1)
+    wait_for(lambda: len(handle.events) == 2)
     machines = double.call("GET", "/v1/apps/own/machines").text
     assert "hush-4711-hush" not in machines
     assert "sk-ant" not in machines
@@ -157,6 +168,37 @@ def test_a_secret_is_the_apps_for_as_long_as_a_machine_needs_it(home, places, ow
     assert (result.workspace / "length").read_text().strip() == "14"
     wait_for(lambda: double.report()["secrets"]["own"] == [])
     assert double.report()["machines"] == {}
+    log = double.call("GET", "/api/v1/apps/own/logs").text
+    assert "ccnb: agent" in log
+    assert "hush-4711-hush" not in log
+    assert "sk-ant" not in log
+
+
+def test_runs_with_one_token_share_its_secret_which_goes_with_the_last(home, places, own_double):
+    double = own_double()
+    name = secret_name(ccnb.Secret("hush-4711-hush"))
+
+    def environment(commands: str) -> dict:
+        return {"AGENT": commands, "KEY": ccnb.Secret("hush-4711-hush")}
+
+    until_told = "init; until [ -e told ]; do sleep 0.2; done; result"
+    last = ccnb.start("Do it", **options("", env=environment(until_told)))
+    wait_for(lambda: len(last.events) == 1)
+    (place,) = places("fly")
+    shared = double.report()["secrets"]["own"]
+    assert name in shared
+    here = ccnb.run("Do it", **options("", env=environment("init; result")))
+    wait_for(lambda: Store(home).place(here.run_id) is None)
+    assert double.report()["secrets"]["own"] == shared
+    # Another process knows of the last run by its machine alone.
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", SHARING_CLIENT], capture_output=True, text=True, check=True
+    )
+    assert elsewhere.stdout.split() == ["success"]
+    assert double.report()["secrets"]["own"] == shared
+    _loop.submit(get_mode("fly").exec(place, ["touch", "told"])).result()
+    assert last.result().outcome == "success"
+    wait_for(lambda: double.report()["secrets"]["own"] == [])
 
 
 def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home, places, own_double):
@@ -166,6 +208,18 @@ def test_a_secret_stands_in_the_machines_environment_when_that_is_asked_for(home
     assert "sk-ant" in double.call("GET", "/v1/apps/own/machines").text
     assert double.report()["secrets"]["own"] == []
     assert handle.result().outcome == "success"
+
+
+def test_what_a_machine_costs_is_said_before_and_after(home, places, own_double):
+    own_double()
+    lines = []
+    result = ccnb.run("Do it", **options("init; sleep 2; result", keep_s=3600), on_progress=lines.append)
+    (said,) = [line for line in lines if "costs about" in line]
+    assert "a machine of shared-cpu-2x, 2048 MB in arn costs about $0.016 an hour" in said
+    assert "wait 1.0 h there, for $0.02 at most" in said
+    an_hour = float(result.conditions["machine_usd_per_hour"])
+    assert 2 / 3600 * an_hour < result.machine_usd < result.timings.wall_s / 3600 * an_hour + 1e-6
+    assert result.conditions["machine_prices_as_of"] == prices.AS_OF
 
 
 def test_files_of_any_number_and_size_come_through_whole(home, places, own_double, tmp_path):
@@ -281,6 +335,35 @@ def test_a_place_that_runs_out_of_memory_says_so(home, places, own_double):
     result = run_until_clean(places, **options(commands, memory_mb=512))
     assert result.error.kind == "out_of_memory"
     assert "memory_mb" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "detail"),
+    [
+        ({}, 0, "the machine ended with 0"),
+        ({"exit_code": 1}, 0, "the machine ended with 0 (by its event 1, of its process 0)"),
+        ({"exit_code": 1, "guest_exit_code": 3}, 3, "ended with 3 (by its event 1, of its process 3)"),
+        ({"exit_code": 137, "guest_exit_code": 137, "oom_killed": True}, 137, "with 137, out of memory"),
+    ],
+)
+def test_where_a_machine_and_its_process_disagree_both_are_said(said, code, detail):
+    event = {"type": "exit", "request": {"exit_event": said}}
+    state = _fly.ended(Machine.of({"id": "1", "state": "stopped", "events": [event]}))
+    assert (state.status, state.code) == ("ended", code)
+    assert detail in state.detail
+
+
+def test_the_supervisors_notes_count_for_more_than_the_machines_end_which_is_noted(home, places, own_double):
+    own_double()
+    handle = ccnb.start("Do it", **options("init; result", check="sleep 100"))
+    wait_for(lambda: handle.state == "checking")
+    (place,) = places("fly")
+    connect("docker").api.kill(f"fly-double-{place.id}")
+    result = handle.result()
+    assert (result.outcome, result.exit_code) == ("lost", 0)
+    (noted,) = [text for text in result.warnings if "which count" in text]
+    assert "the agent ended with 0" in noted
+    assert "the machine ended with 137" in noted
 
 
 def test_a_machine_that_is_removed_behind_us_is_lost_and_said(home, places, own_double):

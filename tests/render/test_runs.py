@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ccnb import render
 from ccnb.events import Usage
+from ccnb.render import html
 from ccnb.results import PHASES, CheckResult, ErrorInfo, FileChange, RunRecord, Timings
 from ccnb.spec import RunSpec
 
@@ -60,6 +61,18 @@ def test_summary_of_a_good_run():
         "/home/x/runs/1",
     ):
         assert words in text
+
+
+def test_what_a_machine_far_away_cost_stands_next_to_the_models_cost():
+    conditions = {"machine_usd": 0.0026, "guest": "shared-cpu-2x, 2048 MB", "machine_prices_as_of": "2025-10"}
+    far = replace(RECORD, mode="fly", conditions=conditions)
+    said = "shared-cpu-2x, 2048 MB: $0.0026, an estimate by prices of 2025-10"
+    assert said in shown(render.summary(far, kept_in=""))
+    assert said in html.result(far)
+    assert "machine" not in shown(render.summary(RECORD, kept_in=""))
+    lines = shown(render.comparison([RECORD, far])).splitlines()
+    assert [line.split()[2:] for line in lines if "machine's cost" in line] == [["-", "$0.0026"]]
+    assert "machine's cost" not in shown(render.comparison([RECORD, RECORD]))
 
 
 def test_summary_of_a_bad_run_says_why_and_what_to_do():

@@ -31,6 +31,8 @@ class Settings:
     faults: float = 0.0
     """Share of the calls that end badly: 429, 5xx, a cut connection, a long silence; half of them after
     the work was done."""
+    lose: str = ""
+    """An action (`POST machines`, say) whose next answer is lost after the work was done; then no more."""
     seed: int = 0
     latency_s: float = 0.0
     hang_s: float = 3.0
@@ -110,6 +112,8 @@ class Gate:
         self.counts[f"{call.action} {answer.status}"] += 1
         if self.specification and answer.status < 500:
             self.specification.check(call.method, call.path, call.query, body, answer.status, answer.body)
+        if self.settings.lose == call.action:
+            self.settings.lose, fault = "", "reset"
         if fault:
             await self._fail(scope, send, fault)
             return
