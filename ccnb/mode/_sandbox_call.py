@@ -152,6 +152,12 @@ def first_json(output: bytes) -> dict[str, Any] | None:
     return None
 
 
+def beginning(output: bytes) -> str:
+    """Return the first of what a program printed, on one line, cut to a length that a message bears."""
+    said = " ".join(output.decode(errors="replace").split())
+    return (said if len(said) <= _SHOWN else said[:_SHOWN] + "...") or "nothing was printed"
+
+
 def says_not_there(said: Answer) -> bool:
     """Return whether a program said that there is no such sandbox."""
     return any(sign in said.text.lower() for sign in _NOT_THERE)

@@ -116,7 +116,8 @@ def network(arguments):
             proxy(name, rest)
         case ["log", *rest]:
             limit = int(rest[rest.index("--limit") + 1]) if "--limit" in rest else 0
-            print(json.dumps({"entries": double.log()[-limit:]}))
+            entries = [entry | {"timestamp": entry["timestamp"][:19] + "Z"} for entry in double.log()]
+            print(json.dumps({"entries": entries[-limit:]}))
         case _:
             raise Failure("unknown command")
 
