@@ -87,6 +87,7 @@ class Recorder:
             detail=follower.gone.detail if follower.gone else "",
             unchecked=self._unchecked(follower),
             refused=self.calls[-1].get("refused") if self.calls else None,
+            injected=self.spec.auth == "host",
         )
 
     def _unchecked(self, follower: Follower) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -254,6 +255,9 @@ def test_a_person_who_has_stored_no_credential_is_told_what_to_do(
     monkeypatch.setenv("HOME", str(home))
     result = run_until_clean(places, mode="sandbox")
     assert (result.outcome, result.error.kind) == ("infrastructure", "not_logged_in")
+    assert result.error.next_action == (
+        "store a credential for Docker's proxy (`ccnb doctor` says how), or pass your own with auth='env'"
+    )
     assert any(
         "sbx secret set anthropic" in warning or "restart Docker Desktop" in warning
         for warning in result.warnings
@@ -305,6 +309,34 @@ def test_a_closed_network_is_held_by_the_proxy_and_told(home, places, sandboxes,
         (*one, one in listed) for one in asked
     ]
     assert result.check.output.count("403.") == 4 - len(listed)
+
+
+UNREAD = {
+    "odd-log": r'form that isn\'t known \(\{ "version": 2, "rows": \[\] \}\); please report it',
+    "hang:policy": r"`sbx policy` has not answered within 2 s; run `sbx daemon restart`",
+    "hang:network": r"`docker sandbox network` has not answered within 2 s; start Docker Desktop",
+}
+"""The last two are one fault of the two programs: the command that prints the log is another."""
+
+
+@pytest.mark.parametrize("fault", ["odd-log", "hang"])
+def test_a_log_that_can_not_be_read_is_told_as_that_and_costs_nothing_else(
+    home, sandboxes, program, agent, monkeypatch, fault
+):
+    sandboxes.shut()
+    options = agent("sandbox", "init; sleep 2; echo hi >x.txt; result")
+    handle = ccnb.start("Do it", network=["a.example"], **options)
+    wait_for(lambda: len(handle.events) == 1)
+    if fault == "hang":
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
+        fault = {"sbx": "hang:policy", "docker": "hang:network"}[program]
+    sandboxes.faults(fault)
+    result = handle.result()
+    (warning,) = result.warnings
+    assert re.match(f"what the place asked the network for isn't known: .*{UNREAD[fault]}", warning)
+    assert (result.network, result.network_use) == ((), None)
+    assert (result.outcome, [file.path for file in result.files]) == ("success", ["x.txt"])
+    wait_for(lambda: sandboxes.names == [])
 
 
 def test_a_list_that_sbx_does_not_hold_is_refused(home, sandboxes, sbx, agent):

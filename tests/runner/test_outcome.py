@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ccnb.events import Event
 from ccnb.redact import Redactor
 from ccnb.results import OUTCOMES
-from ccnb.runner.outcome import NEXT_ACTIONS, Ending, judge
+from ccnb.runner.outcome import ACTIONS_FOR_DOCKERS_PROXY, NEXT_ACTIONS, Ending, judge
 from ccnb.stream import LineSplitter, Tally, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -223,6 +223,17 @@ def test_the_table(case):
         assert error.message
         assert words in error.message
         assert error.next_action == NEXT_ACTIONS.get(kind, "")
+
+
+@pytest.mark.parametrize("kind", ACTIONS_FOR_DOCKERS_PROXY)
+def test_who_has_dockers_proxy_add_the_credential_is_told_what_to_do_about_that(kind):
+    stream = {"authentication_failed": "refused", "not_logged_in": "not_logged_in"}[kind]
+    outcome, error = judge(recorded(stream), Ending(1, injected=True))
+    assert (outcome, error.kind) == ("infrastructure", kind)
+    assert error.next_action == ACTIONS_FOR_DOCKERS_PROXY[kind]
+    assert "setup-token" not in error.next_action
+    _, error = judge(recorded("budget"), Ending(1, injected=True))
+    assert error.next_action == NEXT_ACTIONS["budget"]
 
 
 def test_the_status_of_the_api_is_kept():

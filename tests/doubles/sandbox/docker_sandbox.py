@@ -117,7 +117,7 @@ def network(arguments):
         case ["log", *rest]:
             limit = int(rest[rest.index("--limit") + 1]) if "--limit" in rest else 0
             entries = [entry | {"timestamp": entry["timestamp"][:19] + "Z"} for entry in double.log()]
-            print(json.dumps({"entries": entries[-limit:]}))
+            double.show_log({"entries": entries[-limit:]})
         case _:
             raise Failure("unknown command")
 

@@ -16,6 +16,7 @@ The state lies in the folder that CCNB_DOUBLE names: a JSON file for each sandbo
   rm-asks         `rm` asks whether one is sure
   exec-breaks     `exec` dies before it has begun
   unknown         something that nobody has seen before is printed
+  odd-log         the proxy's log has a form that nobody has seen before
 
 Not imitated: a kernel of its own, root for the agent, interception of TLS.
 """
@@ -356,6 +357,10 @@ def secrets():
 def log(name=None):
     files = [STATE / f"{name}.log"] if name else sorted(STATE.glob("*.log"))
     return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
+
+
+def show_log(value):
+    print(json.dumps({"version": 2, "rows": []} if strikes("odd-log") else value, indent=2))
 
 
 def hand_over(arguments):

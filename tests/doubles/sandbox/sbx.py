@@ -153,7 +153,7 @@ def show_log(arguments):
     parser.add_argument("--type", default="all")
     parser.add_argument("name", nargs="?")
     given = parser.parse_intermixed_args(arguments)
-    print(json.dumps(by_host(double.log(given.name)[-given.limit :]), indent=2))
+    double.show_log(by_host(double.log(given.name)[-given.limit :]))
 
 
 def by_host(requests):
