@@ -51,7 +51,7 @@ _NO_VIRTUALISATION = (
 )
 
 _TROUBLE = (
-    (("not authenticated to docker", "not signed in", "sbx login"), NOT_SIGNED_IN),
+    (("not authenticated to docker", "no valid user session", "not signed in", "sbx login"), NOT_SIGNED_IN),
     (
         ("policy has not been initialized", "policy init"),
         "{name} has no network policy yet; run `sbx policy init balanced`",

@@ -39,6 +39,8 @@ NEXT_ACTIONS = {
 ACTIONS_FOR_DOCKERS_PROXY = {
     "authentication_failed": "renew what Docker's proxy adds (by `sbx secret set anthropic`, or in the "
     "start-up file of your shell), or pass your own with auth='env'",
+    "billing_error": "look at the account's billing; a subscription's login in a sandbox is known to be told "
+    "this without cause (docker/desktop-feedback#198): then use auth='env'",
     "not_logged_in": "store a credential for Docker's proxy (`ccnb doctor` says how), or pass your own with "
     "auth='env'",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ccnb.gateway import network_log
 from ccnb.mode._sandbox_network import write_log
+from tests.sandboxes import PROGRAMS
 
 DOCKER = {
     "entries": [
@@ -90,6 +92,13 @@ def taken(tmp_path):
     return take
 
 
+@pytest.fixture
+def double(monkeypatch):
+    """Return what the doubles of the two programs share."""
+    monkeypatch.syspath_prepend(PROGRAMS.parent)
+    return importlib.import_module("double")
+
+
 def said(connections):
     return [(c.host, c.port, c.allowed, c.reason, c.count) for c in connections]
 
@@ -145,6 +154,32 @@ def test_entries_that_say_too_little_are_counted(taken):
     unread, found = taken({"blocked_hosts": odd + SBX["blocked_hosts"]})
     assert unread.startswith("3 of 4 entries in the proxy's log can't be read; please report it")
     assert [c.host for c in found] == ["b.example"]
+
+
+RULES = {
+    "default": "allow",
+    "allow": ["a.b.example", "*.example:8443", "localhost:9", "10.1.2.3"],
+    "deny": ["*.example", "a.b.example:22", "10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "*:443"],
+}
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "allowed"),
+    [
+        ("a.b.example", 80, True),  # the host, before a wildcard
+        ("a.b.example", 22, False),  # host and port, before the host
+        ("c.example", 80, False),
+        ("c.example", 8443, True),  # the longer wildcard
+        ("localhost", 9, True),
+        ("localhost", 10, False),
+        ("10.1.2.3", 80, True),  # an address, before its range
+        ("172.31.0.1", 80, False),
+        ("192.0.2.1", 443, False),
+        ("192.0.2.1", 80, True),
+    ],
+)
+def test_the_double_weighs_rules_as_docker_sandbox_is_documented_to(double, host, port, allowed):
+    assert double.allows({"policy": RULES}, host, port) == allowed
 
 
 ANYTHING = st.recursive(

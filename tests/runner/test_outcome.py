@@ -225,13 +225,23 @@ def test_the_table(case):
         assert error.next_action == NEXT_ACTIONS.get(kind, "")
 
 
+INJECTED = {
+    "authentication_failed": recorded("refused"),
+    "billing_error": api_error("billing_error", 400, "Credit balance is too low"),
+    "not_logged_in": recorded("not_logged_in"),
+}
+
+
 @pytest.mark.parametrize("kind", ACTIONS_FOR_DOCKERS_PROXY)
 def test_who_has_dockers_proxy_add_the_credential_is_told_what_to_do_about_that(kind):
-    stream = {"authentication_failed": "refused", "not_logged_in": "not_logged_in"}[kind]
-    outcome, error = judge(recorded(stream), Ending(1, injected=True))
+    outcome, error = judge(INJECTED[kind], Ending(1, injected=True))
     assert (outcome, error.kind) == ("infrastructure", kind)
     assert error.next_action == ACTIONS_FOR_DOCKERS_PROXY[kind]
-    assert "setup-token" not in error.next_action
+    assert "auth='env'" in error.next_action
+    assert judge(INJECTED[kind], Ending(1))[1].next_action == NEXT_ACTIONS[kind]
+
+
+def test_what_has_nothing_to_do_with_that_proxy_is_told_as_everywhere():
     _, error = judge(recorded("budget"), Ending(1, injected=True))
     assert error.next_action == NEXT_ACTIONS["budget"]
 

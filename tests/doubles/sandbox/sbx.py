@@ -113,9 +113,9 @@ def policy(arguments):
             rule(verb, rest)
         case ["log", *rest]:
             show_log(rest)
-        case ["check", "network", "--sandbox", name, host]:
+        case ["check", "network", *scope, host] if scope[:1] in ([], ["--sandbox"]):
             host = host if ":" in host else f"{host}:443"
-            allowed = double.allows(double.load(name), *host.split(":"))
+            allowed = double.allows(double.load(scope[1]) if scope else {}, *host.split(":"))
             print(f"{'Allowed' if allowed else 'Denied'}: {host}")
         case ["ls", *_]:
             rules = double.policy()
