@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ _ONE_BY_ONE = ("entries", "logs", "requests")
 """Lists with an entry for each request: the first is documented for `docker sandbox`, no other was seen."""
 _BY_HOST = {"blocked_hosts": False, "allowed_hosts": True}
 """Lists with an entry for each host, and whether it was allowed: as `sbx` 0.32 to 0.47 was seen to print."""
+_LISTS = (*_ONE_BY_ONE, *_BY_HOST)
 _REPORT = "please report it, with the program's version"
 
 
@@ -85,19 +85,17 @@ class _Entry:
 
 def _entries(value: dict[str, Any]) -> list[_Entry] | None:
     """Return the entries of a log of either form; `None` when it has neither."""
-    if not any(key in value for key in (*_BY_HOST, *_ONE_BY_ONE)):
+    # Go prints a list of nothing as null, too.
+    lists = {key: [] if value[key] is None else value[key] for key in _LISTS if key in value}
+    if not lists or not all(isinstance(rows, list) for rows in lists.values()):
         return None
-    found = [_Entry.of_request(row) for key in _ONE_BY_ONE for row in _rows(value, key)]
-    for key, allowed in _BY_HOST.items():
-        found += [_Entry.of_host(row, allowed=allowed) for row in _rows(value, key)]
-    return found
+    return [_entry(key, row if isinstance(row, dict) else {}) for key, rows in lists.items() for row in rows]
 
 
-def _rows(value: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a list; one that is no object counts as one that says nothing."""
-    rows = value.get(key)
-    for row in rows if isinstance(rows, list) else []:
-        yield row if isinstance(row, dict) else {}
+def _entry(key: str, row: dict[str, Any]) -> _Entry:
+    if key in _BY_HOST:
+        return _Entry.of_host(row, allowed=_BY_HOST[key])
+    return _Entry.of_request(row)
 
 
 def _text(row: dict[str, Any], key: str) -> str:
