@@ -123,8 +123,8 @@ def test_the_models_own_way_is_left_out_unless_it_was_refused(taken):
     ways = [{"host": "host.docker.internal:8123"} | at, {"host": "localhost:9"} | at]
     _, found = taken({"allowed_hosts": ways, "blocked_hosts": ways[:1]}, gateway="localhost:8123")
     assert [(c.host, c.port, c.allowed) for c in found] == [
-        ("localhost", 9, True),
         ("localhost", 8123, False),
+        ("localhost", 9, True),
     ]
     _, found = taken({"allowed_hosts": [{"host": "api.anthropic.com"} | at]})
     assert found == ()
