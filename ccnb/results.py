@@ -118,6 +118,8 @@ class Connection:
     """Out of the place; `None` while it is open."""
     bytes_down: int | None = None
     duration_s: float | None = None
+    count: int = 1
+    """How many there were like it: a proxy that isn't ours may sum them up, and tell the last one's time."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -141,7 +143,8 @@ class NetworkUse:
         """Sum connections up."""
         refused = [c for c in connections if not c.allowed]
         hosts = tuple(dict.fromkeys(f"{c.host}:{c.port}" for c in refused))[:_MOST_HOSTS]
-        return cls(len(connections) - len(refused), len(refused), hosts)
+        refusals = sum(c.count for c in refused)
+        return cls(sum(c.count for c in connections) - refusals, refusals, hosts)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -186,7 +189,7 @@ class RunRecord:
     total_cost_usd: float = 0.0
     """A list-price estimate by the agent itself, for subscriptions too."""
     network_use: NetworkUse | None = None
-    """What came of the list of hosts in `spec.network`; `None` without one."""
+    """What came of the list of hosts in `spec.network`; `None` without one, or where that isn't known."""
     denials: tuple[str, ...] = ()
     """Names of the tools whose use was refused."""
     warnings: tuple[str, ...] = ()

@@ -108,6 +108,10 @@ def test_connections_are_summed_up_with_the_hosts_that_were_refused_once_each():
     use = NetworkUse.of([allowed, *refused])
     assert (use.allowed, use.refused) == (1, 25)
     assert use.refused_hosts == tuple(f"h{n}.org:80" for n in range(8))
+    often = [dataclasses.replace(connection, count=3) for connection in (allowed, *refused)]
+    use = NetworkUse.of(often)
+    assert (use.allowed, use.refused) == (3, 75)
+    assert use.refused_hosts == tuple(f"h{n}.org:80" for n in range(8))
 
 
 @given(timings)

@@ -26,7 +26,8 @@ from ccnb.mode._sandbox_program import SandboxProgram
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = Path("sandbox-report.txt")
 TEMPLATE = "ccnb-conformance-agent:1"
-SUITE = [f"tests/conformance/test_{name}.py" for name in ("modes", "attach", "choices")]
+PARTS = ("modes", "attach", "choices", "forward", "budget", "credential", "hostile", "sandbox_network")
+SUITE = [f"tests/conformance/test_{name}.py" for name in PARTS]
 LIVE = "tests/conformance/test_sandbox_live.py"
 
 

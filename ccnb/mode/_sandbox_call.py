@@ -51,7 +51,7 @@ _NO_VIRTUALISATION = (
 )
 
 _TROUBLE = (
-    (("not authenticated to docker", "not signed in", "sbx login"), NOT_SIGNED_IN),
+    (("not authenticated to docker", "no valid user session", "not signed in", "sbx login"), NOT_SIGNED_IN),
     (
         ("policy has not been initialized", "policy init"),
         "{name} has no network policy yet; run `sbx policy init balanced`",
@@ -150,6 +150,12 @@ def first_json(output: bytes) -> dict[str, Any] | None:
             value, _ = json.JSONDecoder().raw_decode(text, begin)
             return value if isinstance(value, dict) else None
     return None
+
+
+def beginning(output: bytes) -> str:
+    """Return the first of what a program printed, on one line, cut to a length that a message bears."""
+    said = " ".join(output.decode(errors="replace").split())
+    return (said if len(said) <= _SHOWN else said[:_SHOWN] + "...") or "nothing was printed"
 
 
 def says_not_there(said: Answer) -> bool:

@@ -65,13 +65,16 @@ class Sbx(SandboxProgram):
         A denial of one sandbox's goes before its allowances, so none can be made for all the rest.
         """
         for host in _USUALLY_ALLOWED:
-            said = self.call("policy", "check", "network", "--sandbox", name, host)
-            if b"Denied" not in said.output:
+            if not self.denies(host, "--sandbox", name):
                 raise EngineError(
                     f"sbx lets every sandbox reach more than is listed here, such as {host}; choose Locked "
                     "Down by `sbx policy reset`, or use mode docker"
                 )
         self.allow(name, hosts)
+
+    def denies(self, host: str, *options: str) -> bool:
+        """Return whether a host is denied to a sandbox, or without one, by the person's own policy."""
+        return b"Denied" in self.call("policy", "check", "network", *options, host).output
 
     def requests(self, name: str) -> bytes:
         """Return the log of a sandbox's requests."""

@@ -189,7 +189,8 @@ class Mode(Protocol):
         """Bring the workspace and the run folder back, and give what was made to the caller.
 
         Return what to record of it with the run: of results that the place pushed by itself, `pushed_to`
-        and `pushed_commit`, or `push_failed`.
+        and `pushed_commit`, or `push_failed`; of a log of connections that the mode's own proxy keeps,
+        `network_unread`, a sentence that says why it isn't known, or not whole.
         """
 
     async def destroy(self, place: Place) -> None:

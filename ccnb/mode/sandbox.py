@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from ccnb.errors import ModeUnavailableError
+from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode import _files
 from ccnb.mode import _sandbox_lasting as lasting
 from ccnb.mode import _sandbox_network as closed
@@ -76,11 +76,9 @@ class SandboxMode:
         """Ask the program, and where its word may be out of date, the supervisor itself."""
         return await asyncio.to_thread(places.state, place)
 
-    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> None:  # noqa: ARG002
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> Mapping[str, str]:  # noqa: ARG002
         """Take what the proxy has written down, where it was to hold a list; the files lie here already."""
-        if place.details.get("closed"):
-            output = await asyncio.to_thread(places.program_of(place).requests, place.id)
-            closed.write_log(folder.path, output, place.id, place.details["gateway"])
+        return await asyncio.to_thread(_take_log, place, folder) if place.details.get("closed") else {}
 
     async def destroy(self, place: Place) -> None:
         """Stop the sandbox, which ends all in it, and remove it, unless it lasts."""
@@ -118,6 +116,15 @@ def _probe() -> Readiness:
     facts["where"] += f", by {program.name}"
     notes = tuple(program.credential_notes())
     return Readiness("sandbox", True, version=version, rank=_RANK, facts=facts, notes=notes)
+
+
+def _take_log(place: Place, folder: RunFolder) -> dict[str, str]:
+    try:
+        output = places.program_of(place).requests(place.id)
+    except EngineError as error:
+        return {"network_unread": error.message}
+    unread = closed.write_log(folder.path, output, place.id, place.details["gateway"])
+    return {"network_unread": unread} if unread else {}
 
 
 def _prepare(spec: RunSpec) -> Image:

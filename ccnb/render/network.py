@@ -32,7 +32,7 @@ def _row(connection: Connection) -> list[str | Cell]:
         one_line(connection.host, 80),
         str(connection.port),
         Cell("allowed", "green") if connection.allowed else Cell("refused", "yellow"),
-        one_line(connection.reason, 80),
+        one_line(connection.reason, 80) + (f" ({connection.count} times)" if connection.count > 1 else ""),
         "" if sent is None else size(sent),
         "" if received is None else size(received),
         "" if connection.duration_s is None else duration(connection.duration_s),

@@ -245,7 +245,7 @@ class Execution:
     async def _collect(self, place: Place, follower: Follower) -> RunResult:
         self._save("collecting")
         try:
-            self._recorder.note_push(await self._mode.files_out(place, self._folder, self._workspace))
+            self._recorder.note(await self._mode.files_out(place, self._folder, self._workspace))
         except OutOfReachError:
             raise
         except CcnbError as failure:
@@ -282,7 +282,7 @@ class Execution:
             place = await self._placing.find()
             if place is not None:
                 with suppress(Exception):
-                    self._recorder.note_push(await self._mode.files_out(place, self._folder, self._workspace))
+                    self._recorder.note(await self._mode.files_out(place, self._folder, self._workspace))
                 await self._placing.remove(place)
         with suppress(OSError):
             (self._workspace / workspaces.SENTINEL).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ Neither the result's subtype nor the exit code is enough by itself: an API that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ccnb.results import ErrorInfo
@@ -36,6 +36,16 @@ NEXT_ACTIONS = {
     "not_recorded": "record it anew with api='record:FILE', or ask for what was recorded",
     "no_credential": "attach to a run where its credential can be found",
 }
+
+ACTIONS_FOR_DOCKERS_PROXY = {
+    "authentication_failed": "renew what Docker's proxy adds (by `sbx secret set anthropic`, or in the "
+    "start-up file of your shell), or pass your own with auth='env'",
+    "billing_error": "look at the account's billing; a subscription's login in a sandbox is known to be told "
+    "this without cause (docker/desktop-feedback#198): then use auth='env'",
+    "not_logged_in": "store a credential for Docker's proxy (`ccnb doctor` says how), or pass your own with "
+    "auth='env'",
+}
+"""The same, where a proxy of Docker's adds the credential, and no variable of the person's does."""
 
 _KIND_BY_STATUS = {
     401: "authentication_failed",
@@ -74,10 +84,19 @@ class Ending:
     """Why a check that was asked for was never done: the outcome that this is."""
     refused: str | None = None
     """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, ..."""
+    injected: bool = False
+    """Whether it was a proxy of Docker's that was to add the credential."""
 
 
 def judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     """Return the outcome and, unless it is success, the error."""
+    outcome, cause = _judge(tally, ending)
+    if cause is not None and ending.injected and cause.kind in ACTIONS_FOR_DOCKERS_PROXY:
+        cause = replace(cause, next_action=ACTIONS_FOR_DOCKERS_PROXY[cause.kind])
+    return outcome, cause
+
+
+def _judge(tally: Tally, ending: Ending) -> tuple[str, ErrorInfo | None]:
     if ending.setup_code and ending.reason == "exit":
         said = _last_line(ending.setup_output)
         return "infrastructure", error(

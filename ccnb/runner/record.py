@@ -49,6 +49,8 @@ class Recorder:
     concurrency: int = 1
     calls: list[dict[str, Any]] = field(default_factory=list)
     """The model calls, once they are read."""
+    network_unread: str = ""
+    """Why it isn't known, or not whole, what the place asked the network for."""
 
     def warn(self, text: str) -> None:
         """Note something that the person should know, for the record."""
@@ -56,9 +58,12 @@ class Recorder:
         if text not in self.progress.warnings:
             self.progress.warnings.append(text)
 
-    def note_push(self, noted: Mapping[str, str] | None) -> None:
-        """Note where the place pushed what it made, as far as it was to do that."""
+    def note(self, noted: Mapping[str, str] | None) -> None:
+        """Note what a mode says of what it fetched: where it was pushed to, what could not be learnt."""
         noted = {name: self.redactor.text(text) for name, text in (noted or {}).items()}
+        self.network_unread = noted.pop("network_unread", "")
+        if self.network_unread:
+            self.warn(f"what the place asked the network for isn't known: {self.network_unread}")
         self.progress.conditions |= noted
         if "push_failed" in noted:
             self.warn(f"the results could not be pushed ({noted['push_failed']}); they are here all the same")
@@ -85,6 +90,7 @@ class Recorder:
             detail=follower.gone.detail if follower.gone else "",
             unchecked=self._unchecked(follower),
             refused=self.calls[-1].get("refused") if self.calls else None,
+            injected=self.spec.auth == "host",
         )
 
     def _note_disagreement(self, follower: Follower) -> None:
@@ -215,7 +221,7 @@ class Recorder:
         return CheckResult(self.spec.check, step.code, self._end_of("check.out"))
 
     def _network_use(self) -> NetworkUse | None:
-        if not self.spec.hosts:
+        if not self.spec.hosts or self.network_unread:
             return None
         network_log.redact(self.folder.path, self.redactor)
         return NetworkUse.of(network_log.read(self.folder.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -74,6 +75,25 @@ def test_doctor_says_what_a_machine_without_virtualisation_can_do(cli, sandboxes
     (found,) = [mode for mode in json.loads(said)["modes"] if mode["mode"] == "sandbox"]
     assert not found["ready"]
     assert found["next_action"] == "turn virtualisation on in its firmware, or use mode docker"
+
+
+def test_the_programs_get_no_terminal_and_no_input(terminal, sandboxes, tmp_path, monkeypatch):
+    """Else one that asks would wait unseen, or take what was typed for what comes next."""
+    said, sbx = tmp_path / "said", tmp_path / "sbx"
+    sbx.write_text(
+        f"#!/bin/sh\nexec 3>>{said}\n"
+        'read -r line && echo "$1 read $line" >&3\n'
+        '(: </dev/tty) 2>/dev/null && echo "$1 has a terminal" >&3\n'
+        'if [ -t 0 ] || [ -t 1 ] || [ -t 2 ]; then echo "$1 is on a terminal" >&3; fi\n'
+        'echo "$1 was called" >&3\necho \'{"sandboxes":[]}\'\n'
+    )
+    sbx.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command = terminal("sandbox", "ls")
+    command.press("typed ahead\n")
+    command.wait_for("this store has no sandbox")
+    assert command.end() == 0
+    assert set(said.read_text().splitlines()) == {"ls was called"}
 
 
 def test_one_can_look_into_a_kept_one(terminal, kept):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,16 +38,26 @@ def sbx(sandboxes):
     sandboxes.use("sbx")
 
 
+class Asked(list):
+    """What an API was asked; it answers at once, unless a test holds it back."""
+
+    def __init__(self):
+        super().__init__()
+        self.answered = threading.Event()
+        self.answered.set()
+
+
 @pytest.fixture
 def api(monkeypatch):
     """Serve what the double's proxy takes for Anthropic's API; return what it was asked, headers and body."""
-    asked = []
+    asked = Asked()
 
     class Api(BaseHTTPRequestHandler):
         def do_POST(self):
             text = self.rfile.read(int(self.headers["content-length"])).decode()
             body = json.loads(text)
             asked.append({name.lower(): value for name, value in self.headers.items()} | {"body": text})
+            asked.answered.wait(60)
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("connection", "close")
@@ -130,24 +142,41 @@ FATAL = {
 }
 
 
+def with_a_secret(options):
+    """Give a run a value that must not outlast it."""
+    return options | {"env": options["env"] | {"KEY": ccnb.Secret("left-behind-4711")}}
+
+
+def left_in(home):
+    """Return what a run that is over has no more use for: the gateway's key, its values in the clear."""
+    files = [file for file in home.rglob("*") if file.is_file()]
+    assert any(file.name.startswith("ccnb.sqlite3") for file in files)
+    kept_in = ("env", "secrets", "gateway.json")
+    return [file for file in files if file.name in kept_in or b"left-behind-4711" in file.read_bytes()]
+
+
 @pytest.mark.parametrize("fault", FATAL)
 def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, program, agent, monkeypatch, fault):
     if fault == "hang":
         monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
     sandboxes.faults(fault)
+    options = with_a_secret(agent("sandbox", "init; result"))
     with pytest.raises(ccnb.CcnbError, match=FATAL[fault]) as failure:
-        ccnb.run("Do it", **agent("sandbox", "init; result"))
+        ccnb.run("Do it", **options)
     assert "\n" not in str(failure.value)
     sandboxes.faults()
     assert sandboxes.names == []
+    assert left_in(home) == []
 
 
 def test_a_start_that_hangs_ends_the_run_and_leaves_nothing(home, sandboxes, sbx, agent, monkeypatch):
     monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "1.5")
     sandboxes.faults("hang:exec")
+    options = with_a_secret(agent("sandbox", "init; result"))
     with pytest.raises(ccnb.CcnbError, match=r"^`sbx exec` has not answered within 12 s; run `sbx daemon"):
-        ccnb.run("Do it", **agent("sandbox", "init; result"))
+        ccnb.run("Do it", **options)
     assert sandboxes.names == []
+    assert left_in(home) == []
 
 
 @pytest.mark.parametrize(
@@ -202,23 +231,50 @@ def test_a_supervisor_whose_heartbeat_is_gone_is_asked_itself(home, places, sbx,
 # The credential
 
 
-def test_the_proxys_credential_is_nowhere_inside(home, places, sandboxes, program, api):
+PLANT = r"""
+plant() { printf 'INNER%s-planted-%s' MOST $1; }
+plant file >/tmp/planted && chmod 600 /tmp/planted
+KEY=$(plant variable) setsid sh -c 'sleep 300; :' "$(plant argument)" >/dev/null 2>&1 &
+"""
+"""Puts something where a credential could be: what the set-up planted shows that the look is a look."""
+
+# The brackets keep the command from finding itself.
+LOOK = r"""
+cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' |
+    grep -ao 'INNER[M]OST-[a-z0-9-]*' | sort -u | sed 's/^/process:/'
+grep -raso --exclude-dir=proc --exclude-dir=sys --exclude-dir=node_modules 'INNER[M]OST-[a-z0-9-]*' / ||
+    true  # Nobody may read all files.
+"""
+
+
+def test_the_proxys_credential_is_nowhere_inside(home, places, sandboxes, program, api, monkeypatch):
+    """Though it stands in the person's own environment, as Docker Desktop wants it."""
     sandboxes.call("secret", "set", "anthropic", text=SECRET)
-    # The brackets keep the command from finding itself.
-    skip = "--exclude-dir={proc,sys,node_modules}"
-    look = f"cat /proc/[0-9]*/environ | tr '\\0' '\\n'; grep -rasl {skip} 'INNER[M]OST' /"
-    result = run_until_clean(
-        places, mode="sandbox", setup="printf INNER%s MOST >/tmp/planted", check=f'bash -c "{look}"'
-    )
+    monkeypatch.setenv("ANTHROPIC_API_KEY", SECRET)
+    api.answered.clear()
+    run = ccnb.start("Do it", mode="sandbox", setup=PLANT, check="env")
+    wait_for(lambda: api)
+    (place,) = places("sandbox")
+    # Root reads every file, and in a container no environment of another user's; so the agent looks too.
+    found = [
+        sandboxes.call("sandbox", "exec", "-u", user, place.id, "sh", "-c", LOOK, program="docker")
+        for user in ("root", "agent")
+    ]
+    outside = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    api.answered.set()
+    result = run.result()
+    assert set("".join(found).splitlines()) == {
+        "/tmp/planted:INNERMOST-planted-file",
+        "process:INNERMOST-planted-argument",
+        "process:INNERMOST-planted-variable",
+    }
+    assert SECRET not in outside
     assert (result.outcome, result.text) == ("success", "It is done.")
     assert {headers["x-api-key"] for headers in api} == {SECRET}
-    # What the set-up planted shows that the look is a look.
-    assert [line for line in result.check.output.splitlines() if line.startswith("/")] == ["/tmp/planted"]
-    assert "INNERMOST" not in result.check.output
+    assert SECRET not in result.check.output
     assert "ANTHROPIC_API_KEY=proxy-managed" in result.check.output
-    assert not any(
-        "INNERMOST" in file.read_text(errors="replace") for file in home.rglob("*") if file.is_file()
-    )
+    assert not any(SECRET in file.read_text(errors="replace") for file in home.rglob("*") if file.is_file())
+    wait_for(lambda: places("sandbox") == [])
 
 
 def test_the_stand_in_is_found_where_login_shells_alone_know_it(home, places, sandboxes, program, api):
@@ -254,6 +310,9 @@ def test_a_person_who_has_stored_no_credential_is_told_what_to_do(
     monkeypatch.setenv("HOME", str(home))
     result = run_until_clean(places, mode="sandbox")
     assert (result.outcome, result.error.kind) == ("infrastructure", "not_logged_in")
+    assert result.error.next_action == (
+        "store a credential for Docker's proxy (`ccnb doctor` says how), or pass your own with auth='env'"
+    )
     assert any(
         "sbx secret set anthropic" in warning or "restart Docker Desktop" in warning
         for warning in result.warnings
@@ -285,26 +344,32 @@ def test_values_with_quotes_and_line_breaks_arrive(home, places, sandboxes, prog
     assert not (result.folder.inside / "env").exists()
 
 
-ASK = """ask() { node -e '
-const [name, port] = process.env.http_proxy.slice(7).split(":");
-const call = require("http").request({host: name, port, method: "CONNECT", path: process.argv[1]});
-call.on("connect", (answer, socket) => { console.log(answer.statusCode + "."); socket.destroy(); });
-call.on("response", answer => console.log(answer.statusCode + ".")); call.end();' "$1"; }
-"""
+UNREAD = {
+    "odd-log": r'form that isn\'t known \(\{ "version": 2, "rows": \[\] \}\); please report it',
+    "hang:policy": r"`sbx policy` has not answered within 2 s; run `sbx daemon restart`",
+    "hang:network": r"`docker sandbox network` has not answered within 2 s; start Docker Desktop",
+}
+"""The last two are one fault of the two programs: the command that prints the log is another."""
 
 
-@pytest.mark.parametrize("network", ["none", ["localhost:9", "*.example.org"]])
-def test_a_closed_network_is_held_by_the_proxy_and_told(home, places, sandboxes, program, network):
+@pytest.mark.parametrize("fault", ["odd-log", "hang"])
+def test_a_log_that_can_not_be_read_is_told_as_that_and_costs_nothing_else(
+    home, sandboxes, program, agent, monkeypatch, fault
+):
     sandboxes.shut()
-    check = ASK + "ask localhost:9; ask a.example.org:443; ask a.example.org:80; ask example.com:443"
-    result = run_until_clean(places, mode="sandbox", network=network, api="script:demo", check=check)
-    assert (result.outcome, result.num_turns) == ("success", 6)
-    listed = {("localhost", 9), ("a.example.org", 443)} if network != "none" else set()
-    asked = [("localhost", 9), ("a.example.org", 443), ("a.example.org", 80), ("example.com", 443)]
-    assert [(use.host, use.port, use.allowed) for use in result.network] == [
-        (*one, one in listed) for one in asked
-    ]
-    assert result.check.output.count("403.") == 4 - len(listed)
+    options = agent("sandbox", "init; sleep 2; echo hi >x.txt; result")
+    handle = ccnb.start("Do it", network=["a.example"], **options)
+    wait_for(lambda: len(handle.events) == 1)
+    if fault == "hang":
+        monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "2")
+        fault = {"sbx": "hang:policy", "docker": "hang:network"}[program]
+    sandboxes.faults(fault)
+    result = handle.result()
+    (warning,) = result.warnings
+    assert re.match(f"what the place asked the network for isn't known: .*{UNREAD[fault]}", warning)
+    assert (result.network, result.network_use) == ((), None)
+    assert (result.outcome, [file.path for file in result.files]) == ("success", ["x.txt"])
+    wait_for(lambda: sandboxes.names == [])
 
 
 def test_a_list_that_sbx_does_not_hold_is_refused(home, sandboxes, sbx, agent):
@@ -332,11 +397,18 @@ def test_what_can_not_be_held_is_refused_or_told(home, places, sandboxes, progra
     assert ignored == ([] if program == "sbx" else ["docker sandbox ignores memory_mb"])
 
 
-def test_a_kept_sandbox_is_found_by_its_run(home, places, sandboxes, program, agent):
+def test_a_kept_sandbox_is_found_by_its_run_and_swept_alone(
+    home, places, sandboxes, program, agent, tmp_path
+):
+    others = ["claude-mine", "ccnb-ffffff-261124101010abcde"]
+    for name in others:
+        sandboxes.call("sandbox", "create", "--name", name, "claude", str(tmp_path), program="docker")
     result = ccnb.run("Do it", keep=True, **agent("sandbox", "init; echo hi >x.txt; result"))
     place = Place.from_dict(Store(home).place(result.run_id))
     assert [(found.run_id, found.id) for found in places("sandbox")] == [(result.run_id, place.id)]
     looked = _loop.submit(get_mode("sandbox").exec(place, ["cat", "x.txt"])).result()
     assert (looked.code, looked.output) == (0, b"hi\n")
-    assert [swept.removed for swept in ccnb.sweep(older_than_s=0)] == [True]
-    assert sandboxes.names == []
+    assert [(swept.run_id, swept.removed) for swept in ccnb.sweep(older_than_s=0)] == [(result.run_id, True)]
+    # Somebody's own, and one of another store, each with its container.
+    assert set(others) <= set(sandboxes.names)
+    assert len(sandboxes.names) == 4

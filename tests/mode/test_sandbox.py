@@ -17,7 +17,7 @@ from ccnb import _loop
 from ccnb.errors import EngineError, ModeUnavailableError
 from ccnb.mode import get as get_mode
 from ccnb.mode._docker_sandbox import DockerSandbox
-from ccnb.mode._sandbox_call import first_json
+from ccnb.mode._sandbox_call import Answer, first_json, known_trouble
 from ccnb.mode._sandbox_names import lasting_of, name_for_run, name_that_lasts, run_of
 from ccnb.mode._sbx import Sbx
 
@@ -121,6 +121,19 @@ def test_what_a_person_can_mend_is_told_with_how(probe, chosen, sandboxes, monke
     assert not found.ready
     assert why in found.why
     assert found.next_action == action
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: You are not authenticated to Docker. Please sign in again.",
+        "no valid user session found, please sign in to Docker to proceed",
+        "ERROR: list sandboxes: request failed: 401 Unauthorized\n\nSign in with: sbx login\n",
+    ],
+)
+def test_who_is_not_signed_in_is_known_by_any_of_its_wordings(said):
+    told = known_trouble(Answer(1, b"", said), "sbx", restart="restart it")
+    assert told == "you aren't signed in to Docker, which sbx needs; run `sbx login`"
 
 
 @pytest.mark.parametrize("fault", ["signed-out", "no-policy", "no-daemon"])

@@ -37,3 +37,5 @@ def test_each_connection_has_a_row_and_no_power_over_the_terminal():
     for words in ("a.org", "443", "allowed", "900 B", "1.5 kB", "0.25 s", "b.org", "refused", "not listed"):
         assert words in text
     assert "\x1b" not in text
+    assert "times" not in text
+    assert "not listed (7 times)" in shown(render.network_table([replace(REFUSED, count=7)]))

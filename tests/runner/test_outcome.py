@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ccnb.events import Event
 from ccnb.redact import Redactor
 from ccnb.results import OUTCOMES
-from ccnb.runner.outcome import NEXT_ACTIONS, Ending, judge
+from ccnb.runner.outcome import ACTIONS_FOR_DOCKERS_PROXY, NEXT_ACTIONS, Ending, judge
 from ccnb.stream import LineSplitter, Tally, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -237,6 +237,27 @@ def test_the_table(case):
         assert error.message
         assert words in error.message
         assert error.next_action == NEXT_ACTIONS.get(kind, "")
+
+
+INJECTED = {
+    "authentication_failed": recorded("refused"),
+    "billing_error": api_error("billing_error", 400, "Credit balance is too low"),
+    "not_logged_in": recorded("not_logged_in"),
+}
+
+
+@pytest.mark.parametrize("kind", ACTIONS_FOR_DOCKERS_PROXY)
+def test_who_has_dockers_proxy_add_the_credential_is_told_what_to_do_about_that(kind):
+    outcome, error = judge(INJECTED[kind], Ending(1, injected=True))
+    assert (outcome, error.kind) == ("infrastructure", kind)
+    assert error.next_action == ACTIONS_FOR_DOCKERS_PROXY[kind]
+    assert "auth='env'" in error.next_action
+    assert judge(INJECTED[kind], Ending(1))[1].next_action == NEXT_ACTIONS[kind]
+
+
+def test_what_has_nothing_to_do_with_that_proxy_is_told_as_everywhere():
+    _, error = judge(recorded("budget"), Ending(1, injected=True))
+    assert error.next_action == NEXT_ACTIONS["budget"]
 
 
 def test_the_status_of_the_api_is_kept():

@@ -12,7 +12,11 @@ from double import Failure, Parser
 
 VERSION = "github.com/docker/sandboxes/cli-plugin v0.12.0 f00f0d6473647c2201cd0507ce31613345c48ae6"
 OLD_VERSION = "docker-sandbox version v0.6.0"
-DEFAULT = {"default": "allow", "allow": [], "deny": ["10.*", "169.254.*", "192.168.*"]}
+DENIED = (
+    *("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+    *("::1/128", "fc00::/7", "fe80::/10"),
+)
+"""Ranges that no sandbox reaches at first."""
 
 
 def main(arguments):
@@ -69,7 +73,7 @@ def create(arguments):
     parser.add_argument("path", nargs="+")
     given = parser.parse_intermixed_args(arguments)
     made = double.create(given.agent, given.path, name=given.name, template=given.template)
-    made["policy"] = {"default": DEFAULT["default"], "allow": [], "deny": list(DEFAULT["deny"])}
+    made["policy"] = {"default": "allow", "allow": [], "deny": list(DENIED)}
     double.save(made)
     print(made["name"])
 
@@ -116,7 +120,8 @@ def network(arguments):
             proxy(name, rest)
         case ["log", *rest]:
             limit = int(rest[rest.index("--limit") + 1]) if "--limit" in rest else 0
-            print(json.dumps({"entries": double.log()[-limit:]}))
+            entries = [entry | {"timestamp": entry["timestamp"][:19] + "Z"} for entry in double.log()]
+            double.show_log({"entries": entries[-limit:]})
         case _:
             raise Failure("unknown command")
 
@@ -132,8 +137,9 @@ def proxy(name, arguments):
         raise Failure(f"sandbox {name} is not running")
     rules = sandbox["policy"]
     rules["default"] = given.policy or rules["default"]
-    rules["allow"] += given.allow_host + given.bypass_host
-    rules["deny"] = [host for host in rules["deny"] + given.block_host if host not in given.allow_host]
+    rules["allow"] += given.allow_host + given.bypass_host + given.allow_cidr + given.bypass_cidr
+    denied = rules["deny"] + given.block_host + given.block_cidr
+    rules["deny"] = [pattern for pattern in denied if pattern not in given.allow_host + given.allow_cidr]
     double.save(sandbox)
 
 

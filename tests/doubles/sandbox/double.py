@@ -16,14 +16,17 @@ The state lies in the folder that CCNB_DOUBLE names: a JSON file for each sandbo
   rm-asks         `rm` asks whether one is sure
   exec-breaks     `exec` dies before it has begun
   unknown         something that nobody has seen before is printed
+  odd-log         the proxy's log has a form that nobody has seen before
 
-Not imitated: a kernel of its own, root for the agent, interception of TLS.
+Not imitated: a kernel of its own, root for the agent, interception of TLS, the commands that ccnb has no use
+for (`run`, `cp`, `ports` and more).
 """
 
 import argparse
 import contextlib
 import fcntl
 import fnmatch
+import ipaddress
 import json
 import os
 import re
@@ -246,6 +249,8 @@ def execute(arguments, prog):
     given = parser.parse_args(arguments)
     if given.tty and not sys.stdin.isatty():
         raise Failure("the input device is not a TTY")
+    if given.detach and prog == "sbx exec":
+        time.sleep(3600)  # docker/sbx-releases#505
     sandbox = load(given.name)
     lend(sandbox)
     quietly("start", container(given.name))
@@ -329,6 +334,42 @@ def policy():
     return json.loads(file.read_text()) if file.exists() and not strikes("no-policy") else None
 
 
+def allows(sandbox, host, port):
+    """Whether a sandbox may reach a host: the two programs weigh their rules in different ways."""
+    own = sandbox.get("policy", {})
+    return most_specific(own, host, port) if "default" in own else denials_first(own, host, port)
+
+
+def most_specific(rules, host, port):
+    """As `docker sandbox` does: the most specific rule has the last word, and a denial among equal ones."""
+    weights = {
+        verb: max((weight(p, host, port) for p in rules[verb]), default=-1) for verb in ("allow", "deny")
+    }
+    if max(weights.values()) < 0:
+        return rules["default"] == "allow"
+    return weights["allow"] > weights["deny"]
+
+
+def weight(pattern, host, port):
+    """How specific a pattern is that matches; -1 for one that doesn't. Where ranges stand is a guess."""
+    if pattern == f"{host}:{port}":
+        return 1003
+    if pattern == host:
+        return 1002
+    if in_range(pattern, host):
+        return 1001
+    if pattern in ("*", "*:443"):
+        return {"*": 0, f"*:{port}": 1}.get(pattern, -1)
+    return len(pattern) if fnmatch.fnmatchcase(f"{host}:{port}" if ":" in pattern else host, pattern) else -1
+
+
+def in_range(pattern, host):
+    address = "127.0.0.1" if host == "localhost" else host
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(address) in ipaddress.ip_network(pattern)
+    return False
+
+
 def matches(patterns, host, port):
     return any(
         pattern == "**" or any(fnmatch.fnmatchcase(name, pattern) for name in (host, f"{host}:{port}"))
@@ -336,16 +377,15 @@ def matches(patterns, host, port):
     )
 
 
-def allows(sandbox, host, port):
-    """Denials go before allowances; a service of this machine needs one of its own."""
+def denials_first(own, host, port):
+    """As `sbx` does: denials go before allowances; a service of this machine needs one of its own."""
     file = STATE / "policy.json"
     rules = json.loads(file.read_text()) if file.exists() else {"default": "allow", "allow": [], "deny": []}
-    own = sandbox.get("policy", {})
     if matches(rules["deny"] + own.get("deny", []), host, port):
         return False
     if matches(rules["allow"] + own.get("allow", []), host, port):
         return True
-    return own.get("default", rules["default"]) == "allow" and host not in ("localhost", "127.0.0.1", "::1")
+    return rules["default"] == "allow" and host not in ("localhost", "127.0.0.1", "::1")
 
 
 def secrets():
@@ -356,6 +396,10 @@ def secrets():
 def log(name=None):
     files = [STATE / f"{name}.log"] if name else sorted(STATE.glob("*.log"))
     return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
+
+
+def show_log(value):
+    print(json.dumps({"version": 2, "rows": []} if strikes("odd-log") else value, indent=2))
 
 
 def hand_over(arguments):

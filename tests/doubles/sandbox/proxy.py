@@ -26,9 +26,8 @@ def read(file, default):
 
 
 def note(method, url, action):
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = {
-        "timestamp": at,
+        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
         "sandbox": NAME,
         "type": "request",
         "method": method,

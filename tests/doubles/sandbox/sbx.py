@@ -2,6 +2,7 @@
 
 import json
 import sys
+from urllib.parse import urlsplit
 
 import double
 from double import Failure, Parser
@@ -112,9 +113,9 @@ def policy(arguments):
             rule(verb, rest)
         case ["log", *rest]:
             show_log(rest)
-        case ["check", "network", "--sandbox", name, host]:
+        case ["check", "network", *scope, host] if scope[:1] in ([], ["--sandbox"]):
             host = host if ":" in host else f"{host}:443"
-            allowed = double.allows(double.load(name), *host.split(":"))
+            allowed = double.allows(double.load(scope[1]) if scope else {}, *host.split(":"))
             print(f"{'Allowed' if allowed else 'Denied'}: {host}")
         case ["ls", *_]:
             rules = double.policy()
@@ -152,7 +153,34 @@ def show_log(arguments):
     parser.add_argument("--type", default="all")
     parser.add_argument("name", nargs="?")
     given = parser.parse_intermixed_args(arguments)
-    print(json.dumps({"entries": double.log(given.name)[-given.limit :]}))
+    double.show_log(by_host(double.log(given.name)[-given.limit :]))
+
+
+def by_host(requests):
+    """Sum requests up as v0.32 to v0.47 do: what was allowed and what wasn't, an entry for each host."""
+    found = {"blocked_hosts": {}, "allowed_hosts": {}}
+    for request in requests:
+        url = urlsplit(request["url"])
+        host = f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}"
+        entry = found["allowed_hosts" if request["action"] == "allowed" else "blocked_hosts"].setdefault(
+            (request["sandbox"], host),
+            {
+                "host": host,
+                "vm_name": request["sandbox"],
+                "proxy_type": "forward",
+                "rule": "",
+                "since": request["timestamp"],
+                "count_since": 0,
+            },
+        )
+        # Nine digits after the point, as Go prints them.
+        entry["last_seen"] = request["timestamp"].replace("+", "000+")
+        entry["count_since"] += 1
+        if request["action"] != "allowed":
+            operation = f"op=(action:net:connect:tcp, resource=net:domain:{host})"
+            entry["rule"] = f"no applicable policies for {operation}"
+            entry["reason"] = "No matching allow rule (default deny)"
+    return {key: list(entries.values()) for key, entries in found.items()}
 
 
 def secret(arguments):
