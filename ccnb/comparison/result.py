@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -184,7 +184,11 @@ class Comparison(Shown):
 
     def results(self) -> list[RunResult]:
         """Return the results of all runs that count."""
-        return [self.result(run_id) for run_id in self.frame.loc[self.frame["counted"], "run_id"]]
+        return list(self)
+
+    def __iter__(self) -> Iterator[RunResult]:
+        """Yield what `results` returns: so every frame is also made of a comparison."""
+        return (self.result(run_id) for run_id in self.frame.loc[self.frame["counted"], "run_id"])
 
     def export(self, path: Path | str) -> Path:
         """Write all of it to one file, without secrets and without the workspaces; `load` reads it.

@@ -43,7 +43,8 @@ def runs_frame(runs: Runs = None, /, **where: Any) -> pd.DataFrame:
     Parameters
     ----------
     runs
-        A result, a list of results, or what `ccnb.runs` gave. Without it: the whole store.
+        A result, a list of results, what `ccnb.runs` gave, or a comparison: those of its runs that count.
+        Without it: the whole store.
     **where
         Which runs of the store, as in `ccnb.runs`.
 

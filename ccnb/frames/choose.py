@@ -78,5 +78,7 @@ def _given(runs: Any, where: Where) -> list[RunResult | RunRow]:
 
 def _listed(runs: Any) -> list[Any]:
     if isinstance(runs, str) or not isinstance(runs, Iterable):
-        raise SpecError(f"{runs!r} is no list of results; give what ccnb.run or ccnb.runs returned")
+        raise SpecError(
+            f"{runs!r} is no list of results; give what ccnb.run, ccnb.runs or ccnb.compare returned"
+        )
     return list(runs)

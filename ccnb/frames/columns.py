@@ -194,8 +194,9 @@ def _section(title: str, columns: Iterable[Column], text: str = "") -> str:
 _TABLE = ("| column | dtype | unit | meaning |", "|---|---|---|---|")
 _HEAD = """# Frames
 
-`ccnb.frames` turns runs into pandas frames: from one result, from a list of results, or from the whole store,
-filtered as `ccnb.runs` is (`state`, `mode`, `outcome`, `fingerprint`, `before`, `limit`).
+`ccnb.frames` turns runs into pandas frames: from one result, from a list of results, from a comparison (its
+runs that count), or from the whole store, filtered as `ccnb.runs` is (`state`, `mode`, `outcome`,
+`fingerprint`, `before`, `limit`).
 
 ```python
 import ccnb

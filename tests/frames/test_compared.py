@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from ccnb import frames
 from ccnb.comparison.matrix import Arm, Matrix
 from ccnb.comparison.result import Comparison
 from ccnb.frames.columns import COLUMNS, MET, WANTED
 from ccnb.spec import RunSpec
 from ccnb.store import Store, comparisons
 from tests.comparison.kept import keep_comparison
+from tests.kept import BEGAN, use
 
 AXES = {"prompt": ("x",), "mode": ("docker", "local"), "model": ("default",)}
 ARMS = tuple(
@@ -21,6 +28,22 @@ DECLARED = {
     **{column.name: column.dtype for column in (*WANTED, *MET)},
     **dict.fromkeys(AXES, "string"),
 }
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_each_frame_is_made_of_a_comparison_too_by_its_runs_that_count(home, name):
+    at = datetime.fromtimestamp(BEGAN, UTC)
+    call = {"at": at, "stream": True, "status": 200, "retries": 0, "end": "complete"}
+
+    def facts(row):
+        outcome = "infrastructure" if row.number == 1 else "success"
+        return {"outcome": outcome, "events": [(1.0, use("t"))], "calls": [call]}
+
+    keep_comparison(Store(home), "done", MATRIX, facts)
+    comparison = Comparison("done")
+    found = getattr(frames, f"{name}_frame")(comparison)
+    assert set(found["run_id"]) == {"done-0", "done-2", "done-3"}
+    pd.testing.assert_frame_equal(found, getattr(frames, f"{name}_frame")(comparison.results()))
 
 
 def dtypes(name):
