@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ccnb.plots.canvas import INK, OKABE_ITO, canvas, counted, dots, empty, median_line, need, plain, rows_of
+from ccnb.plots.canvas import (
+    INK,
+    OKABE_ITO,
+    canvas,
+    counted,
+    dots,
+    empty,
+    from_zero,
+    median_line,
+    need,
+    plain,
+    rows_of,
+)
 
 Bounds = tuple[float, float, float]
 """A median, and its interval; NaN where there is none."""
@@ -51,7 +63,7 @@ def plot_arms(
         if arm in bounds:
             _median(ax, row, bounds[arm])
     rows_of(ax, [counted(plain(arm), len(values)) for arm, values in groups.items()])
-    ax.set_xlim(left=0)
+    from_zero(ax)
     ax.set_xlabel(f"{metric}; dots: runs, line: median with its 95 % interval")
     return ax
 

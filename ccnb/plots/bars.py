@@ -17,6 +17,7 @@ from ccnb.plots.canvas import (
     counted,
     dots,
     empty,
+    from_zero,
     legend_below,
     median_line,
     need,
@@ -122,7 +123,7 @@ def plot_cost(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         dots(ax, row, costs.to_numpy(dtype=float), colour[mode])
         median_line(ax, row, float(costs.median()))
     rows_of(ax, [counted(str(mode), len(costs)) for mode, costs in groups.items()])
-    ax.set_xlim(0, max(float(ended["total_cost_usd"].max()) * 1.08, 1e-4))
+    from_zero(ax)
     ax.xaxis.set_major_formatter(lambda value, _: f"${value:,.4g}")
     ax.set_xlabel("cost of each run (USD, by list prices); line: median")
     return ax

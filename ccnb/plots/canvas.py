@@ -24,6 +24,8 @@ INK, FAINT = "#222222", "#999999"
 
 _SPREAD = 0.28
 """How far dots of one row may lie from its middle."""
+_ROOM = 0.04
+"""Beside the smallest and the largest value, of the largest."""
 
 
 def canvas(ax: Axes | None, rows: float) -> Axes:
@@ -92,6 +94,12 @@ def dots(ax: Axes, row: int, values: np.ndarray, colour: str) -> None:
 def median_line(ax: Axes, row: int, middle: float) -> None:
     """Draw a row's median as a line across it."""
     ax.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.7, zorder=4)
+
+
+def from_zero(ax: Axes) -> None:
+    """Let the values begin at zero, with room for whole dots at both ends."""
+    most = float(ax.dataLim.x1) or 1.0
+    ax.set_xlim(-_ROOM * most, (1 + _ROOM) * most)
 
 
 def rows_of(ax: Axes, labels: Sequence[str]) -> None:

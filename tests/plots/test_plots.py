@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -36,6 +38,9 @@ EVENTS = [
     (3.0, use("c")),
     (3.5, answer("c")),
 ]
+
+POINTS = 72
+"""In an inch."""
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +194,40 @@ def test_similarity_is_a_square_with_ones_on_its_diagonal(results):
     other = labels.index("docker · run0x")
     assert square[other].sum() < 2
     assert (ax.images[0].norm.vmin, ax.images[0].norm.vmax) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "times", [[2.26, 2.27], [0.0, 3.0], [0.0], [1.0, 1.0, 900.0]], ids=["close", "zero", "none", "far"]
+)
+def test_arms_show_every_run_as_a_whole_dot_and_every_interval(times):
+    frame = pd.DataFrame({"arm": ["a"] * len(times), "wall_s": times})
+    interval = (min(times), 1.3 * max(times))
+    ax = plots.plot_arms(frame, {"a": (times[0], *interval)}, order=["a", "b"])
+    assert rows(ax) == [f"a\n(n = {len(times)})", "b\n(n = 0)"]
+    assert dots(ax) == sorted(times)
+    assert list(ax.lines[1].get_xdata()) == list(interval)
+    assert_whole(ax)
+
+
+def test_a_run_that_cost_nothing_is_a_whole_dot(results):
+    frame = frames.runs_frame(results)
+    frame.loc[0, "total_cost_usd"] = 0.0
+    assert_whole(plots.plot_cost(frame))
+
+
+def assert_whole(ax):
+    """See that all dots and lines lie within the picture's frame."""
+    ax.figure.canvas.draw()
+    frame = ax.get_window_extent()
+    for one in (one for one in ax.collections if len(one.get_offsets())):
+        places = ax.transData.transform(one.get_offsets())[:, 0]
+        radius = math.sqrt(one.get_sizes().max()) / 2 * ax.figure.dpi / POINTS
+        assert frame.x0 + radius <= places.min()
+        assert places.max() <= frame.x1 - radius
+    for line in ax.lines:
+        ends = ax.transData.transform(line.get_xydata())[:, 0]
+        assert frame.x0 <= ends.min()
+        assert ends.max() <= frame.x1
 
 
 def test_a_mode_has_one_colour_in_all_pictures():
