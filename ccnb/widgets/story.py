@@ -71,11 +71,11 @@ class Story:
         while self.read():
             pass
 
-    def since(self, count: int) -> list[Event]:
-        """Return the events that have come after so many, as far as they are kept."""
+    def since(self, count: int) -> tuple[list[Event], int]:
+        """Return the events after so many, as far as they are kept, and how many there are by now."""
         with self._lock:
             fresh = min(self.count - count, len(self.recent))
-            return list(islice(self.recent, len(self.recent) - fresh, None))
+            return list(islice(self.recent, len(self.recent) - fresh, None)), self.count
 
     def finish(self, record: RunRecord | None) -> None:
         """Take the record of the finished run, where there is one."""

@@ -71,7 +71,6 @@ class RunView(anywidget.AnyWidget):
         """Show one more run, from now on."""
         with self._lock:
             self._rows[run.run_id] = _Row(Story.of(run, begun_at))
-            self._tell("all", [self._whole(row) for row in self._rows.values()])
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="ccnb-view", daemon=True)
                 self._thread.start()
@@ -100,20 +99,17 @@ class RunView(anywidget.AnyWidget):
                     self._thread = None
                     return
             for row in going_on:
-                self._look(row)
+                with self._lock:
+                    row.look()
+            self._tell_news(going_on)
             time.sleep(EVERY_S)
 
-    def _look(self, row: _Row) -> None:
-        over = row.story.run.done
+    def _tell_news(self, rows: Iterable[_Row]) -> None:
+        """Tell what is new of all runs in one message: a page is drawn anew once for it."""
         with self._lock:
-            try:
-                row.story.read_all()
-                if over:
-                    row.end()
-            except CcnbError as error:
-                row.note, row.is_over = error.message, True
-            if message := row.news(over=row.is_over):
-                self._tell("more", [message], row.allowance)
+            news = [told for row in rows if (told := row.news()) is not None]
+            if news:
+                self._tell("more", news)
 
     def _hear(self, _: Any, content: Any, __: Any) -> None:
         """Do what a page asks for; it only schedules or answers."""
@@ -122,7 +118,7 @@ class RunView(anywidget.AnyWidget):
         if content.get("kind") == "ready":
             with self._lock:
                 self.is_drawn = True
-                self._tell("all", [self._whole(row) for row in self._rows.values()])
+                self._tell("all", [row.whole() for row in self._rows.values()])
             return
         row = self._rows.get(str(content.get("run")))
         action = _ACTIONS.get(str(content.get("kind")))
@@ -136,7 +132,7 @@ class RunView(anywidget.AnyWidget):
     def _open(self, row: _Row, content: dict[str, Any]) -> None:
         row.is_open = bool(content.get("open"))
         if row.is_open:
-            self._tell("all", [self._whole(row)])
+            self._tell("all", [row.whole()])
 
     def _page(self, row: _Row, content: dict[str, Any]) -> None:
         """Send the events before one, by their numbers in the run."""
@@ -147,18 +143,8 @@ class RunView(anywidget.AnyWidget):
         pieces, first = row.fit(events, end, _WHOLE_BYTES)
         self._tell("page", [{"run": row.run_id, "first": first, "end": end, "items": pieces}])
 
-    def _whole(self, row: _Row) -> dict[str, Any]:
-        whole = row.head() | {"lines": row.lines(), "open": row.is_open}
-        if row.is_open:
-            pieces, first = row.fit(list(row.story.recent), row.story.count, _WHOLE_BYTES)
-            whole |= {"items": pieces, "first": first}
-        return whole
-
-    def _tell(self, kind: str, rows: Sequence[dict[str, Any]], allowance: Allowance | None = None) -> None:
-        content = {"kind": kind, "rows": list(rows)}
-        if allowance is not None:
-            allowance.take(len(json.dumps(content)))
-        self.send(content)
+    def _tell(self, kind: str, rows: Sequence[dict[str, Any]]) -> None:
+        self.send({"kind": kind, "rows": list(rows)})
 
 
 class _Row:
@@ -176,15 +162,21 @@ class _Row:
         self._head_at = 0.0
         self._owes_head = False
 
-    def end(self) -> None:
-        """Take the result."""
-        self.story.finish(_record(self.story.run))
-        self.is_over = True
+    def look(self) -> None:
+        """Take in what is new, and the result when the run is over."""
+        over = self.story.run.done
+        try:
+            self.story.read_all()
+            if over:
+                self.story.finish(_record(self.story.run))
+                self.is_over = True
+        except CcnbError as error:
+            self.note, self.is_over = error.message, True
 
-    def news(self, *, over: bool) -> dict[str, Any] | None:
-        """Return what a page doesn't know yet, as far as it may be sent now."""
-        now = time.monotonic()
-        fresh = self.story.since(self._told_count)
+    def news(self) -> dict[str, Any] | None:
+        """Return what a page doesn't know yet, as far as it may be sent now; it counts as sent."""
+        now, over = time.monotonic(), self.is_over
+        fresh, count = self.story.since(self._told_count)
         state = (self.story.run.state, self.story.run.health, self.story.tool, self.note, over)
         self._owes_head = self._owes_head or bool(fresh) or state != self._told
         due = self._owes_head and (state != self._told or now - self._head_at >= _HEAD_S)
@@ -198,9 +190,18 @@ class _Row:
             news["lines"] = self.lines()
         if fresh and self.is_open:
             budget = max(4_000, min(self.allowance.left, _WHOLE_BYTES))
-            news["items"], news["first"] = self.fit(fresh, self.story.count, budget)
-        self._told_count = self.story.count
+            news["items"], news["first"] = self.fit(fresh, count, budget)
+        self._told_count = count
+        self.allowance.take(len(json.dumps(news)))
         return news
+
+    def whole(self) -> dict[str, Any]:
+        """Return all that a page shows of it."""
+        whole = self.head() | {"lines": self.lines(), "open": self.is_open}
+        if self.is_open:
+            events, count = self.story.since(0)
+            whole["items"], whole["first"] = self.fit(events, count, _WHOLE_BYTES)
+        return whole
 
     def head(self) -> dict[str, Any]:
         """Return the line about the run, ready to be shown."""

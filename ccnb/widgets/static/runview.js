@@ -42,12 +42,13 @@ class Pieces {
   }
 
   add(items, filter) {
-    for (const item of items) this.one(item, filter);
+    // What a page has asked for may have been on its way already.
+    const fresh = items.filter((item) => item.n >= this.end);
+    for (const item of fresh) this.one(item, filter);
     while (this.kept.length > MOST_ITEMS || (this.chars > MOST_CHARS && this.kept.length > 1)) this.drop();
-    if (this.kept.length) {
-      this.first = this.kept[0].n;
-      this.end = this.kept[this.kept.length - 1].n + 1;
-    }
+    if (!fresh.length) return;
+    this.first = this.kept[0].n;
+    this.end = fresh[fresh.length - 1].n + 1;
   }
 
   one(item, filter) {
