@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ccnb.errors import SpecError
-from ccnb.runner.api import check_choice, result_of
+from ccnb.runner.api import result_of
+from ccnb.runner.choice import check_choice
 from ccnb.runner.handles import RunResult
 from ccnb.store import RunRow, Store
 from ccnb.store.tables import KeptRun, chosen_ids, kept_runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +18,11 @@ from ccnb.errors import (
     RunBusyError,
     SpecError,
     WithoutInnerFrames,
-    did_you_mean,
 )
 from ccnb.redact import Secret
 from ccnb.runner import model as models
 from ccnb.runner import workspace as workspaces
+from ccnb.runner.choice import check_choice
 from ccnb.runner.conversation import continued
 from ccnb.runner.execution import Execution
 from ccnb.runner.follow import OnEvent
@@ -38,9 +38,6 @@ Say = Callable[[str], None]
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LOOK_S = 0.1
-
-CHOICES = ("state", "mode", "outcome", "fingerprint", "before", "limit")
-"""By what runs are chosen from the store."""
 
 
 @WithoutInnerFrames()
@@ -208,22 +205,13 @@ def runs(**where: Any) -> RunList:
     ----------
     **where
         `state`, `mode`, `outcome`, `fingerprint`, `before` (unix seconds), `limit`.
-    """
-    check_choice(where)
-    return RunList(Store().runs(**where))
-
-
-def check_choice(where: Iterable[str]) -> None:
-    """See that runs can be chosen by what some filters are named.
 
     Raises
     ------
     SpecError
     """
-    for name in where:
-        if name not in CHOICES:
-            near = did_you_mean(name, CHOICES) or f"; known are {', '.join(CHOICES)}"
-            raise SpecError(f"runs can't be chosen by {name!r}{near}")
+    check_choice(where)
+    return RunList(Store().runs(**where))
 
 
 def new_id() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from ccnb.spec import RunSpec
 from ccnb.store import Store
 
 _FREE = ("script", "replay")
+_NAME = "CcMagics.max_usd"
 
 
 class Purse:
@@ -59,9 +61,9 @@ class Purse:
         Raises
         ------
         SpecError
-            There is nothing left.
+            There is nothing left, or the limit is none.
         """
-        limit_usd = _from_environment() if self.limit_usd is None else self.limit_usd
+        limit_usd = _from_environment() if self.limit_usd is None else _dollars(_NAME, self.limit_usd)
         if limit_usd is None or not _costs(options.get("api", "live")):
             return {}
         shares = all(_by_gateway(options, mode) for mode in modes)
@@ -73,7 +75,7 @@ class Purse:
         if left_usd <= 0:
             raise SpecError(
                 f"{money(spent_usd)} of {money(limit_usd)} are spent or promised; "
-                f"for more, set %config CcMagics.max_usd = {2 * limit_usd:g}"
+                f"for more, set %config {_NAME} = {2 * limit_usd or 1:g}"
             )
         asked = options.get("budget_usd")
         most_usd = left_usd if asked is None else min(asked * runs, left_usd)
@@ -125,9 +127,15 @@ def _by_gateway(options: Mapping[str, Any], mode: str) -> bool:
 
 def _from_environment() -> float | None:
     text = os.environ.get("CCNB_MAX_USD", "").strip()
-    if not text:
-        return None
+    return _dollars("CCNB_MAX_USD", text) if text else None
+
+
+def _dollars(name: str, given: str | float) -> float:
+    """Return a limit as it was given; what is below zero or no number would hold nothing as it should."""
     try:
-        return float(text)
+        usd = float(given)
     except ValueError:
-        raise SpecError(f"CCNB_MAX_USD must be a number of dollars, not {text!r}; mend or unset it") from None
+        usd = math.nan
+    if not (math.isfinite(usd) and usd >= 0):
+        raise SpecError(f"{name} must be a number of dollars, zero or more, not {given!r}; mend or unset it")
+    return usd

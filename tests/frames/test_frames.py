@@ -84,6 +84,12 @@ def test_the_store_gives_what_its_results_give_the_latest_first(results, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_mode_whose_package_is_gone_is_known_by_its_runs(store, name):
+    result = keep_run(store, "r", mode="theirs", events=EVENTS)
+    pd.testing.assert_frame_equal(frame(name, mode="theirs"), frame(name, result))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_cell_holds_a_log(results, name):
     cells = frame(name, results).astype(object).to_numpy().ravel()
     assert max(len(str(cell)) for cell in [*cells, ""]) <= 120
@@ -174,6 +180,10 @@ def test_a_result_from_elsewhere_needs_no_store(results, tmp_path):
         (3, {}, "3 is no list of results"),
         ([], {"mode": "docker"}, "a filter chooses from the store"),
         (None, {"mdoe": "docker"}, "did you mean 'mode'?"),
+        (None, {"mode": "dokcer"}, "unknown mode 'dokcer'; did you mean 'docker'?"),
+        (None, {"outcome": "good"}, "unknown outcome 'good'; known are success, agent_error"),
+        (None, {"limit": 1.5}, "limit must be a whole number above zero, not 1.5"),
+        (None, {"before": "noon"}, "before must be a time in unix seconds, not 'noon'"),
     ],
 )
 def test_what_is_no_run_is_said_in_one_line(home, name, given, where, sentence):

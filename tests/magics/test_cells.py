@@ -346,11 +346,30 @@ def test_a_kernel_that_died_is_taken_over(kernel, home, double):
 def test_the_cap_comes_from_config_or_environment(shell, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-key-at-all")
     monkeypatch.setenv("CCNB_MAX_USD", "0")
-    assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
+    nothing = "$0 of $0 are spent or promised; for more, set %config CcMagics.max_usd = 1"
+    assert nothing in shell.run("%%cc -m local\nGo.").err
     monkeypatch.setenv("CCNB_MAX_USD", "lots")
-    assert "CCNB_MAX_USD must be a number of dollars, not 'lots'" in shell.run("%%cc -m local\nGo.").err
     shell.run("%config CcMagics.max_usd = 0.0")
-    assert "$0 of $0 are spent" in shell.run("%%cc -m local\nGo.").err
+    assert nothing in shell.run("%%cc -m local\nGo.").err
+    assert ccnb.runs() == []
+
+
+@pytest.mark.parametrize("limit", ["-1", "nan", "inf"])
+def test_a_cap_that_is_none_is_said_and_nothing_started(shell, monkeypatch, limit):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-key-at-all")
+    monkeypatch.setenv("CCNB_MAX_USD", limit)
+    words = "must be a number of dollars, zero or more, not"
+    assert shell.run("%%cc -m local\nGo.").err.strip() == (
+        f"UsageError: CCNB_MAX_USD {words} {limit!r}; mend or unset it"
+    )
+    shell.run(f"%config CcMagics.max_usd = float({limit!r})")
+    assert f"UsageError: CcMagics.max_usd {words} {float(limit)!r}" in shell.run("%%cc -m local,\nGo.").err
+    assert ccnb.runs() == []
+
+
+def test_a_cap_that_is_no_number_is_said_and_nothing_started(shell, monkeypatch):
+    monkeypatch.setenv("CCNB_MAX_USD", "lots")
+    assert "CCNB_MAX_USD must be a number of dollars" in shell.run(f"%%cc {DEMO}\nGo.").err
     assert ccnb.runs() == []
 
 
