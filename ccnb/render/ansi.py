@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from ccnb.render.palette import BLUE, CYAN, DARK_GREY, GREEN, LIGHT_GREY, RED, VIOLET, YELLOW, ink
 from ccnb.render.text import harmless
 
-_INKS = ("#6e7781", "#e5534b", "#2da44e", "#c69026", "#4184e4", "#b083f0", "#3192aa", "#8b949e")
-"""Read on white and on black alike; a terminal's own would not."""
+_INKS = (DARK_GREY, RED, GREEN, YELLOW, BLUE, VIOLET, CYAN, LIGHT_GREY)
+"""In place of a terminal's own."""
 
 
 def ansi(text: str) -> str:
     r"""Return a terminal's text as HTML.
 
-    >>> ansi("\x1b[31mno\x1b[0m <b>")
-    '<span style="color:#e5534b">no</span> &lt;b&gt;'
+    >>> ansi("\x1b[1mno\x1b[0m <b>")
+    '<span style="font-weight:600">no</span> &lt;b&gt;'
     """
     if "\x1b" not in text:
         return html.escape(harmless(text))
@@ -33,18 +34,25 @@ def _span(text: str, style: Style | None) -> str:
 
 
 def _look(style: Style) -> str:
-    parts = []
-    if style.color and (ink := _ink(style.color.number, style.color.triplet and style.color.triplet.hex)):
-        parts.append(f"color:{ink}")
-    parts += [css for on, css in ((style.bold, "font-weight:600"), (style.italic, "font-style:italic")) if on]
-    parts += [
-        css for on, css in ((style.dim, "opacity:.7"), (style.underline, "text-decoration:underline")) if on
-    ]
-    return ";".join(parts)
+    colour = _colour(style)
+    wanted = (
+        (colour, ink(colour or "")),
+        (style.bold, "font-weight:600"),
+        (style.italic, "font-style:italic"),
+        # A colour is fainter than the page's own ink already.
+        (style.dim and not colour, "opacity:.7"),
+        (style.underline, "text-decoration:underline"),
+    )
+    return ";".join(css for on, css in wanted if on)
 
 
-def _ink(number: int | None, triplet: str | None) -> str | None:
-    return _INKS[number % len(_INKS)] if number is not None and number < 2 * len(_INKS) else triplet
+def _colour(style: Style) -> str | None:
+    if style.color is None:
+        return None
+    number, triplet = style.color.number, style.color.triplet
+    if number is not None and number < 2 * len(_INKS):
+        return _INKS[number % len(_INKS)]
+    return triplet.hex if triplet else None
 
 
 @cache

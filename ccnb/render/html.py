@@ -1,6 +1,7 @@
 """Values as HTML that stands alone: no script, no style sheet, nothing from elsewhere, all text escaped.
 
-Colours are laid half-transparent over whatever the page has, so that light and dark pages both read well.
+Colours are laid half-transparent over whatever the page has, or mixed with its ink, so that light and dark
+pages both read well.
 What a page takes away (GitHub's drops the styles) is never what says something.
 """
 
@@ -12,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ccnb.render.grid import Cell, Grid
-from ccnb.render.palette import PHASE_COLOURS
+from ccnb.render.palette import CYAN, GREEN, LIGHT_GREY, PHASE_COLOURS, RED, YELLOW, ink
 from ccnb.render.runs import file_list, model_text, verdict, verdict_style
 from ccnb.render.text import duration, harmless
 from ccnb.results import RunRecord, Timings
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _MOST_ANSWER = 20_000
 _MOST_LINES = 600
 _LEAST_S = 0.005
-_INKS = {"green": "#2da44e", "red": "#e5534b", "yellow": "#c69026", "cyan": "#3192aa", "dim": "#8b949e"}
-"""Each has a contrast of at least 3 to 1 on white and on black."""
+_INKS = {"green": GREEN, "red": RED, "yellow": YELLOW, "cyan": CYAN, "dim": LIGHT_GREY}
 _LINES = "rgba(128,128,128,.35)"
 _MADE, _GONE, _PLACE = "rgba(46,160,67,.2)", "rgba(248,81,73,.2)", "rgba(84,140,200,.15)"
 _MARKS = {"+": _MADE, "-": _GONE, "@": _PLACE}
@@ -39,8 +39,8 @@ def escaped(text: str) -> str:
 def coloured(text: str, style: str) -> str:
     """Return a text in one of the terminal's styles."""
     weight = "font-weight:600;" if "bold" in style else ""
-    ink = _INKS.get(style.removeprefix("bold").strip())
-    look = weight + (f"color:{ink}" if ink else "")
+    colour = _INKS.get(style.removeprefix("bold").strip())
+    look = weight + (ink(colour) if colour else "")
     return f'<span style="{look}">{escaped(text)}</span>' if look else escaped(text)
 
 

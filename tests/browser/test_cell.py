@@ -9,6 +9,7 @@ import time
 import pytest
 
 import ccnb
+from ccnb.render.palette import RED, ink
 from tests.browser.lab import expect
 
 pytestmark = pytest.mark.needs("browser", "docker")
@@ -67,8 +68,8 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     expect(conversation.locator("strong").first).to_have_text("work")
     conversation.locator("summary").first.click()
     expect(conversation.locator("details[open]").first).to_contain_text("red <b>1</b>")
-    expect(conversation.locator("details[open] span", has_text="red").first).to_have_css(
-        "color", "rgb(229, 83, 75)"
+    expect(conversation.locator("details[open] span", has_text="red").first).to_have_attribute(
+        "style", ink(RED)
     )
     expect(conversation).to_contain_text("Step 3")
     assert notebook.is_running(1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ccnb.events import Event
 from ccnb.render.ansi import ansi
 from ccnb.render.conversation import conversation, items
+from ccnb.render.palette import GREEN, ink
 from tests.kept import answer, use, words
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -59,7 +60,7 @@ def test_thinking_is_folded_and_text_is_markdown():
 
 def test_a_programs_colours_are_kept_and_its_other_codes_are_not():
     html = shown(answer("1", "\x1b[32mgood\x1b[0m\n\x1b[2J\x1b]0;title\x07<script>"))
-    assert '<span style="color:#2da44e">good</span>' in html
+    assert f'<span style="{ink(GREEN)}">good</span>' in html
     assert "\x1b" not in html
     assert "<script" not in html
 
