@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def options_of(parser: Parser, shell: Any, event: Any) -> list[str]:  # noqa: AR
         return []
     words = event.text_until_cursor.split()
     begun = words.pop() if words and not event.text_until_cursor.endswith(" ") else ""
-    known = _VALUES.get(words[-1]) if words else None
+    values = _VALUES_OF_RUNS if parser.prog == "%cc_runs" else _VALUES
+    known = values.get(words[-1]) if words else None
     if known is not None:
         return _fitting(known(begun), begun, event.symbol)
     if words and parser.takes_value(words[-1]):
@@ -88,13 +90,17 @@ def _apis(begun: str) -> list[str]:
     return ["live", "script:demo", "script:", "record:", "replay:", *files]
 
 
-def _of(name: str) -> Callable[[str], list[str]]:
+def _of(module: str, name: str) -> Callable[[str], list[str]]:
     def known(_: str) -> list[str]:
-        from ccnb import spec
-
-        return list(getattr(spec, name))
+        return list(getattr(import_module(module), name))
 
     return known
+
+
+def _mode_names(_: str) -> list[str]:
+    from ccnb import mode as modes
+
+    return modes.names()
 
 
 _VALUES: dict[str, Callable[[str], list[str]]] = {
@@ -103,8 +109,13 @@ _VALUES: dict[str, Callable[[str], list[str]]] = {
     "--model": _models,
     "--api": _apis,
     "--continue": _run_ids,
-    "--auth": _of("AUTHS"),
+    "--auth": _of("ccnb.spec", "AUTHS"),
     "--network": lambda _: ["none", "open"],
-    "--isolation": _of("ISOLATIONS"),
-    "--permission-mode": _of("PERMISSION_MODES"),
+    "--isolation": _of("ccnb.spec", "ISOLATIONS"),
+    "--permission-mode": _of("ccnb.spec", "PERMISSION_MODES"),
+}
+_VALUES_OF_RUNS: dict[str, Callable[[str], list[str]]] = {
+    "--mode": _mode_names,
+    "--outcome": _of("ccnb.results", "OUTCOMES"),
+    "--state": _of("ccnb.results", "STATES"),
 }

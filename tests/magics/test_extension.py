@@ -98,6 +98,9 @@ def test_examples_of_the_help_are_understood(shell):
         ("%cc_attach ", {"r1", "r2"}),
         ("%cc_stop r1", {"r1"}),
         ("%cc_runs --out", {"--outcome"}),
+        ("%cc_runs --outcome ", {"success", "infrastructure"}),
+        ("%cc_runs --state d", {"done"}),
+        ("%cc_runs --mode ", {"docker", "local"}),
     ],
 )
 def test_tab_offers_what_may_stand_there(shell, home, line, offered):
@@ -106,6 +109,10 @@ def test_tab_offers_what_may_stand_there(shell, home, line, offered):
     keep_run(Store(home), "r2")
     found = set(shell.complete(line))
     assert offered <= {one.rpartition(",")[2] if "," in line else one for one in found}
+
+
+def test_tab_offers_no_mode_that_no_run_has(shell):
+    assert not {"auto", "all"} & set(shell.complete("%cc_runs --mode "))
 
 
 def test_tab_offers_folders(shell, tmp_path):
