@@ -164,7 +164,8 @@ def _clean(output: Any, redactor: Redactor) -> None:
 
 
 def _save(content: Any, target: Path, title: str, error: str) -> None:
-    text = nbformat.writes(content) if target.suffix == ".ipynb" else notebook_page(content, title, error)
+    as_notebook = target.suffix == ".ipynb"
+    text = f"{nbformat.writes(content)}\n" if as_notebook else notebook_page(content, title, error)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
