@@ -30,7 +30,7 @@ from ccnb.widgets.view import RunView
 _STATIC = Path(__file__).parent / "static"
 _EARLIER = 12
 _MODELS = ("haiku", "sonnet", "opus")
-_WORDS = "the panel needs a notebook that shows widgets; elsewhere there is ccnb.run(PROMPT, mode=...)"
+WORDS = "the panel needs a notebook that shows widgets; elsewhere there is ccnb.run(PROMPT, mode=...)"
 
 
 def panel() -> Panel:
@@ -57,7 +57,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data |= {"text/plain": _WORDS, "text/html": f"<i>{_WORDS}</i>"}
+        data |= {"text/plain": WORDS, "text/html": f"<i>{WORDS}</i>"}
         return bundle
 
     def _start(self, content: dict[str, Any]) -> None:

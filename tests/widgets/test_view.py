@@ -9,11 +9,14 @@ import time
 import pytest
 
 import ccnb
+from ccnb.gateway.prices import cost_usd
+from ccnb.render import money
 from ccnb.spec import RunSpec
 from ccnb.store import Progress, Store
 from ccnb.widgets.rate import BURST_BYTES, BYTES_PER_S, Allowance
 from ccnb.widgets.view import RunView
 from tests.kept import answer, keep_run, use, words
+from tests.waiting import wait_for
 
 
 class Page(RunView):
@@ -62,6 +65,24 @@ def test_a_page_that_asks_is_told_the_whole_again_and_again(finished):
         assert row["counted"] == "3 turns · 5,230 tokens · $0.0123"
         assert row["lines"][-1].endswith("▸ Bash ls")
         assert ["model", 3.0] in [phase[:2] for phase in row["phases"]]
+
+
+def test_a_run_that_works_tells_its_tool_and_what_it_has_taken_so_far(home, agent):
+    call = use("1", "Bash", command="make")
+    usage = {"input_tokens": 1_000, "output_tokens": 200}
+    call["message"] |= {"model": "claude-opus-5-5", "usage": usage}
+    run = ccnb.start("Go.", **agent("local", f"init; echo '{json.dumps(call)}'; sleep 60"))
+    page = Page(run)
+
+    def at_work():
+        return [row for told in list(page.got) for row in told["rows"] if row.get("doing") == "Bash make"]
+
+    wait_for(at_work)
+    run.cancel()
+    usd = cost_usd("claude-opus-5-5", usage)
+    assert (at_work()[-1]["word"], at_work()[-1]["over"]) == ("running", False)
+    assert at_work()[-1]["counted"] == f"1 turn · 1,200 tokens · ≈ {money(usd)}"
+    page.wait()
 
 
 def test_the_conversation_is_sent_when_it_is_unfolded(finished):
