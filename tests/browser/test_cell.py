@@ -80,12 +80,25 @@ def test_lines_appear_while_it_runs_and_the_conversation_unfolds(open_notebook, 
     expect(shown).to_contain_text("Step 2 of the work.")
     out.get_by_label("filter what is shown").fill("")
     expect(shown.nth(1)).to_be_visible()
+    assert_head(out)
     steps.go()
     notebook.finished(1)
     expect(out).to_contain_text("docker: success, 8 turns")
     expect(out.locator("details[open]").first).to_contain_text("Step 6 of the work.")
     notebook.run_all_of(2)
     expect(notebook.output(2)).to_contain_text("'success'")
+
+
+def assert_head(out):
+    """See that a run that waits for a tool says so, with what it has taken so far."""
+    expect(out.locator(".ccnb-doing")).to_have_text("Bash until [ -e go ]; do sleep 0.1; done")
+    expect(out.locator(".ccnb-counted")).to_have_text(re.compile(r"^7 turns · [\d,]+ tokens · ≈ \$0\.\d+$"))
+    bar = out.locator(".ccnb-bar")
+    expect(bar).to_have_attribute("aria-label", re.compile(r"create \d+\.\d\d s, .*model \d+\.\d\d s"))
+    expect(bar.get_by_title(re.compile(r"^model: \d+\.\d\d s$"))).to_be_visible()
+    elapsed = out.locator(".ccnb-time")
+    expect(elapsed).to_have_text(re.compile(r"^\d+\.\d s$"))
+    expect(elapsed).not_to_have_text(elapsed.inner_text())
 
 
 def test_stop_works_while_the_cell_runs(open_notebook, steps, places):
@@ -194,6 +207,7 @@ RUNS, EVENTS = 4, 10_000
 FLOOD = (
     f"init; i=0; while [ $i -lt {EVENTS} ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 15; result"
 )
+FROM_END = "node => node.scrollHeight - node.clientHeight - node.scrollTop"
 MOST_BYTES = 2_000_000 * RUNS * EVENTS / 100_000
 
 
@@ -215,7 +229,13 @@ def test_a_flood_from_four_runs_leaves_page_and_kernel_usable(home, agent, reque
     assert 0 < views[0].locator(".ccnb-piece").count() <= 200
     assert sum(view.locator("*").count() for view in views) < 2_500
     views[0].get_by_role("button", name="Earlier").click()
-    expect(views[0].get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    follow = views[0].get_by_role("button", name="Follow", exact=True)
+    expect(follow).to_be_visible()
+    expect(views[0].locator(".ccnb-place")).not_to_contain_text(f"to {EVENTS + 1} of")
+    follow.click()
+    expect(views[0].get_by_role("button", name="Following")).to_be_visible()
+    expect(views[0].locator(".ccnb-place")).to_contain_text(f"to {EVENTS + 1} of {EVENTS + 1}")
+    assert views[0].locator(".ccnb-list").evaluate(FROM_END) < 2
     for view in views:
         expect(view).to_contain_text("local: success, 1 turn")
     assert notebook.received_bytes < MOST_BYTES

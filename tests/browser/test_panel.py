@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 import pytest
 
@@ -51,6 +52,48 @@ def test_it_runs_what_was_asked_for_and_shows_it(panel, picture):
     out.get_by_role("button", name="Open").click()
     expect(out.locator(".ccnb-run")).to_have_count(1)
     expect(out.locator(".ccnb-word")).to_have_text("success")
+
+
+def test_every_field_counts_and_the_call_that_is_copied_does_the_same(panel, home):
+    work = home / "work"
+    work.mkdir()
+    asked = {
+        "mode": "local",
+        "model": "haiku",
+        "api": "script:demo",
+        "workspace": str(work),
+        "copy": True,
+        "auth": "gateway",
+        "network": "none",
+        "check": "sh wordcount.sh sample.txt | grep -qx 6",
+        "timeout_s": 90.0,
+        "max_turns": 20,
+        "budget_usd": 5.0,
+    }
+    out = panel.output(0)
+    fill(out, prompt="Write a word counter.", model="haiku", answers_from="script:demo", workspace=str(work))
+    fill(out, network="none", check=asked["check"], turns_at_most="20", repeats="2")
+    fill(out, **{"time limit (s)": "90", "budget (USD)": "5"})
+    out.get_by_label("mode", exact=True).select_option("local")
+    out.get_by_label("credential by", exact=True).select_option("gateway")
+    out.get_by_label("on a copy", exact=True).check()
+    out.get_by_text("the same in Python").click()
+    call = out.locator(".ccnb-python").first
+    expect(call).to_contain_text("auth='gateway'")
+    expect(call).to_contain_text("copy=True")
+    panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    out.get_by_role("button", name="Copy").first.click()
+    copied = panel.page.evaluate("navigator.clipboard.readText()")
+    assert copied == call.inner_text()
+    out.get_by_role("button", name="Run", exact=True).click()
+    expect(out.locator(".ccnb-word")).to_have_text(["success, check passed"] * 2)
+    specs = [row.spec for row in ccnb.runs()]
+    assert [{name: getattr(spec, name) for name in asked} for spec in specs] == [asked] * 2
+    (home / "copied.py").write_text(copied)
+    results = runpy.run_path(str(home / "copied.py"))["results"]
+    assert [result.outcome for result in results] == ["success"] * 2
+    assert {row.spec.fingerprint() for row in ccnb.runs()} == {specs[0].fingerprint()}
+    assert len(ccnb.runs()) == 4
 
 
 def test_stop_ends_the_run_and_the_repeats_after_it(panel, home):

@@ -32,7 +32,8 @@ DECLARED = {
 
 @pytest.mark.parametrize("name", sorted(COLUMNS))
 def test_each_frame_is_made_of_a_comparison_too_by_its_runs_that_count(home, name):
-    call = {"at": datetime.fromtimestamp(BEGAN, UTC), "stream": True, "status": 200, "end": "complete"}
+    at = datetime.fromtimestamp(BEGAN, UTC)
+    call = {"at": at, "stream": True, "status": 200, "retries": 0, "end": "complete"}
 
     def facts(row):
         outcome = "infrastructure" if row.number == 1 else "success"

@@ -60,10 +60,14 @@ def shell(bare_shell):
 def notebook(home):
     """Return a function that runs cells in a fresh kernel and returns the notebook."""
 
-    def run(*cells, allow_errors=False):
+    def run(*cells, allow_errors=False, store_widget_state=False):
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         client = NotebookClient(
-            made, timeout=120, kernel_name="python3", allow_errors=allow_errors, store_widget_state=False
+            made,
+            timeout=120,
+            kernel_name="python3",
+            allow_errors=allow_errors,
+            store_widget_state=store_widget_state,
         )
         client.execute()
         return made

@@ -313,6 +313,36 @@ def test_the_kernels_interrupt_stops_the_run(kernel, home, double, places):
     client.execute_interactive("1 + 1", timeout=120)
 
 
+@pytest.mark.parametrize("above", ["", "%%time\n"], ids=["awaited", "blocking"])
+def test_the_interrupt_of_an_attached_cell_leaves_its_run_going_on(kernel, home, double, tmp_path, above):
+    manager, client = kernel()
+    wait = f"init; say begun; until [ -e {tmp_path}/go ]; do sleep 0.1; done; result"
+    client.execute_interactive(f"{double(wait)} --isolation none --bg --out live\nGo.", timeout=60)
+    run_until(client, home)
+    (row,) = ccnb.runs()
+    sent = client.execute(f"{above}%cc_attach {row.run_id}")
+    said = shown_until(client, sent, "begun")
+    manager.interrupt_kernel()
+    said += "".join(str(message["content"]) for message in outputs_of(client, sent))
+    assert f"UsageError: run {row.run_id} goes on; `%cc_stop {row.run_id}` ends it" in said
+    assert "Traceback" not in said
+    assert ccnb.runs()[0].outcome is None
+    (tmp_path / "go").touch()
+    assert ccnb.attach(row.run_id).result().outcome == "success"
+
+
+def shown_until(client, message_id, words, limit_s=60):
+    """Return what a cell shows until it shows some words."""
+    said = ""
+    until = time.monotonic() + limit_s
+    while words not in said:
+        assert time.monotonic() < until
+        message = client.get_iopub_msg(timeout=limit_s)
+        if message["parent_header"].get("msg_id") == message_id and "data" in message["content"]:
+            said += str(message["content"])
+    return said
+
+
 def test_the_view_is_not_written_more_than_ten_times_a_second(kernel, home, double):
     _, client = kernel()
     talk = "init; i=0; while [ $i -lt 3000 ]; do say more; i=$((i+1)); sleep 0.001; done; result"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 
 import pytest
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import KernelManager, start_new_kernel
 
 import ccnb
 from ccnb.store import Store
@@ -32,6 +34,49 @@ def kernel_with(home):
     yield start
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """Return the client of a kernel that has the magics, and an empty store."""
+    home = tmp_path_factory.mktemp("home")
+    manager, client = start_new_kernel(env=os.environ | {"CCNB_HOME": str(home)})
+    client.execute_interactive("%load_ext ccnb", timeout=120)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%%cc --mo", {"--mode", "--model"}),
+        ("%%cc --mode docker,pod", {"podman"}),
+        ("%cc --model so", {"sonnet"}),
+        ("%cc_runs --out", {"--outcome"}),
+    ],
+)
+@pytest.mark.parametrize("body", ["", "\nWrite a poem\n--mode"], ids=["alone", "above a body"])
+def test_tab_asks_the_kernel_and_is_told_what_may_stand_there(asked, line, offered, body):
+    assert offered <= completed(asked, line + body, len(line))
+
+
+def test_tab_offers_files_that_a_script_may_be_read_from(asked, tmp_path):
+    (tmp_path / "steps.yaml").touch()
+    line = f"%%cc --api script:{tmp_path}/st"
+    assert f"script:{tmp_path}/steps.yaml" in completed(asked, f"{line}\nGo.", len(line))
+
+
+def test_tab_offers_nothing_of_ours_in_the_body(asked):
+    code = "%%cc --mode local\nWrite it.\n--mo"
+    assert not {"--mode", "--model"} & completed(asked, code, len(code))
+
+
+def completed(client, code, at):
+    """Return the words that Tab makes of the one that is being written, as a notebook asks for them."""
+    told = client.complete(code, at, reply=True, timeout=60)["content"]
+    begun = re.split(r"\s", code[: told["cursor_start"]])[-1]
+    return {(begun + match).rpartition(",")[2] for match in told["matches"]}
 
 
 @pytest.mark.parametrize("modes", ["", " -m local,"], ids=["run", "comparison"])

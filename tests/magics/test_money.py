@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ccnb
+from ccnb.errors import SpecError
 from tests.conformance.test_budget import DEAR
 from tests.modelapi import API_KEY, OAUTH_TOKEN, ModelApi
 
@@ -55,6 +56,24 @@ def test_runs_at_once_share_the_cap(shell, serve, monkeypatch):
     one, other = (shell.run(f"{CELL} -m local --bg\nGo.").value for _ in range(2))
     assert [run.result().outcome for run in (one, other)] == ["budget", "budget"]
     assert "are spent" in shell.run(f"{CELL} -m local\nGo.").err
+
+
+def test_the_panel_spends_from_the_same_purse(shell, serve):
+    server = serve("ANTHROPIC_API_KEY", API_KEY)
+    shell.run("%config CcMagics.max_usd = 1.5")
+    form = {"prompt": "Go.", "mode": "local", "modes": ["local"], "model": "claude-opus-5-5"}
+    acts = shell.run("import ccnb\npanel = ccnb.panel()\npanel").value.children[0].acts
+    acts["run"]({"form": form})
+    assert [row.outcome for row in ccnb.runs()] == ["success"]
+    acts["run"]({"form": form})
+    assert [row.outcome for row in ccnb.runs()] == ["budget", "success"]
+    asked = len(server.asked)
+    for act in ("run", "compare"):
+        with pytest.raises(SpecError, match=r"\$2.00 of \$1.50 are spent"):
+            acts[act]({"form": form})
+    assert "$2.00 of $1.50 are spent" in shell.run(f"{CELL} -m local\nGo.").err
+    assert len(server.asked) == asked
+    assert len(ccnb.runs()) == 2
 
 
 def test_in_the_strongest_mode_that_is_ready_it_runs_as_well(shell, serve):
