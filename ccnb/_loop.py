@@ -24,6 +24,7 @@ _EXIT_WAIT_S = 20.0
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _behind: set[asyncio.Task[Any]] = set()
+_ending = threading.Event()
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -74,6 +75,11 @@ def leave_behind(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return task
 
 
+def is_ending() -> bool:
+    """Return whether the program ends: no call that blocks can be begun any more."""
+    return _ending.is_set()
+
+
 def _wait_for_end(future: concurrent.futures.Future[Any], limit_s: float = math.inf) -> None:
     over = Flag()
     future.add_done_callback(lambda _: over.set())
@@ -102,3 +108,4 @@ def _drain() -> None:
             await asyncio.wait(_behind, timeout=_EXIT_WAIT_S)
 
     finish(submit(all_done()))
+    _ending.set()

@@ -97,6 +97,9 @@ class Execution:
         except PlaceLostError as error:
             return await self._give_up("lost", ErrorInfo("place_lost", error.message))
         except Exception as error:
+            if _loop.is_ending():
+                # It is our own end that failed it; whoever attaches finds all as it is.
+                raise
             away = isinstance(error, OutOfReachError) and self._progress.attempted
             if away or (self._looking and isinstance(error, CcnbError)):
                 # What the run did may lie there complete: a later attach finds it.

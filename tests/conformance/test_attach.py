@@ -44,6 +44,16 @@ run.result()
 """
 
 
+LEAVING_CLIENT = """
+import atexit, json, sys, time
+import ccnb
+run = ccnb.start("Do it", **json.loads(sys.argv[1]))
+print(run.run_id, flush=True)
+next(iter(run))
+# The interpreter ends, and takes its time: the agent is done before that.
+atexit.register(time.sleep, 4)
+"""
+
 WATCHING_CLIENT = """
 import ccnb, sys
 run = ccnb.attach(sys.argv[1])
@@ -101,6 +111,17 @@ def test_a_client_killed_at_any_moment_costs_nothing(home, places, mode, agent, 
     assert result.check.passed
     assert [f.path for f in result.files] == ["made.txt"]
     assert result.timings.first_event_s + result.timings.agent_s >= EVENTS * 0.02
+    wait_for(lambda: places(mode) == [])
+
+
+def test_a_client_that_ends_before_its_run_leaves_it_to_whoever_attaches(home, places, mode, agent):
+    leaving = client(agent(mode, TALK), LEAVING_CLIENT)
+    run_id = leaving.stdout.readline().strip()
+    assert leaving.wait(60) == 0
+    assert ccnb.runs()[0].record is None
+    result = ccnb.attach(run_id).result()
+    assert (result.outcome, result.error) == ("success", None)
+    assert [e.text for e in result.events] == ["", *map(str, range(EVENTS)), "done"]
     wait_for(lambda: places(mode) == [])
 
 
