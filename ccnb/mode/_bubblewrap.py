@@ -14,7 +14,9 @@ import psutil
 from ccnb.mode.base import AGENT_UID, Layout, Plan
 
 LAYOUT = Layout(inside="/ccnb", workspace="/workspace", api_socket="/run/ccnb-api/api.sock")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/ccnb"
+_PROGRAM = "/opt/ccnb/claude"
+# Ours first: this machine's own folders may hold another one, which nobody asked for.
+PATH = "/opt/ccnb:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _PROGRAM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _SETTINGS = (
@@ -69,7 +71,7 @@ def argv(plan: Plan) -> list[str]:
     command = ["bwrap", *_namespaces(network=network), *_system()]
     command += ["--bind", str(plan.folder.inside), layout.inside]
     command += ["--bind", str(plan.workspace), layout.workspace]
-    command += ["--ro-bind", plan.image.reference, "/opt/ccnb/claude"]
+    command += ["--ro-bind", plan.image.reference, _PROGRAM]
     if plan.api_folder is not None:
         command += ["--ro-bind", str(plan.api_folder), str(Path(layout.api_socket).parent)]
     return [*command, "--chdir", layout.workspace, "--", "sh", *plan.command]

@@ -63,6 +63,12 @@ def test_a_finished_run_of_the_same_is_used_again(home, places, mode, agent, tmp
 
 
 @pytest.mark.needs("bubblewrap")
+def test_behind_the_wall_the_program_that_was_found_goes_before_this_machines_own(home, places, agent):
+    options = agent("local", "init; result") | {"check": 'test "$(command -v claude)" = "${PATH%%:*}/claude"'}
+    assert run_until_clean(places, **options).check.passed
+
+
+@pytest.mark.needs("bubblewrap")
 def test_one_who_looks_into_a_plain_process_is_in_its_workspace(home, agent):
     options = agent("local", "init; echo hi >x.txt; result") | {"isolation": "none"}
     result = ccnb.run("Do it", keep=True, **options)
