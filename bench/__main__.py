@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -42,6 +43,7 @@ SUBJECTS = {
 LONG = {"aa": aa}
 """What takes many minutes, and is measured only when it is named."""
 RESULTS = Path("bench-results.json")
+PAGE = Path("docs/figures.md")
 
 
 def main() -> None:
@@ -53,19 +55,23 @@ def main() -> None:
         metavar="NAME",
         help=f"of {', '.join(SUBJECTS | LONG)}; none means all but {', '.join(LONG)}",
     )
-    names = parser.parse_args().names or list(SUBJECTS)
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE} of them, too")
+    asked = parser.parse_args()
+    names = asked.names or list(SUBJECTS)
     if unknown := sorted(set(names) - set(SUBJECTS | LONG)):
         parser.error(f"no figure is named {unknown[0]!r}; there are {', '.join(SUBJECTS | LONG)}")
     home = Path(tempfile.mkdtemp(prefix="ccnb-bench-"))
     os.environ["CCNB_HOME"] = str(home)
     try:
-        _measure(names)
+        found, conditions = _measure(names)
     finally:
         process.stop(home)
         shutil.rmtree(home, ignore_errors=True)
+    if asked.page:
+        PAGE.write_text(report.page(found, conditions))
 
 
-def _measure(names: list[str]) -> None:
+def _measure(names: list[str]) -> tuple[list[Figure], dict[str, Any]]:
     console = Console()
     conditions = report.conditions()
     found: list[Figure] = []
@@ -83,6 +89,7 @@ def _measure(names: list[str]) -> None:
     for name, why in failures.items():
         console.print(f"{name} could not be measured: {why}", style="red")
     report.write(RESULTS, found, conditions, failures)
+    return found, conditions
 
 
 if __name__ == "__main__":

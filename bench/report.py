@@ -15,6 +15,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+_HEAD = """# The figures
+
+<!-- Made by `python -m bench --page`. Nothing here is entered by hand. -->
+
+What ccnb itself costs, measured on real engines in one session: each number beside what it is compared
+with, and beside the target that this project has set itself, also where it misses it. Beside other tools:
+[beside-the-peers.md](beside-the-peers.md).
+
+| figure | value | target | met | detail |
+| --- | --- | --- | --- | --- |
+"""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -84,6 +96,16 @@ def write(path: Path, figures: Sequence[Figure], under: dict[str, Any], failures
         "failures": failures,
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def page(figures: Sequence[Figure], under: dict[str, Any]) -> str:
+    """Return the figures as a page of the documents."""
+    rows = []
+    for figure in figures:
+        met = {True: "yes", False: "**no**", None: ""}[figure.met]
+        cells = (figure.name, f"{figure.number} {figure.unit}".strip(), figure.target, met, figure.detail)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    return f"{_HEAD}{''.join(rows)}\nThe machine: {_caption(under)}.\n"
 
 
 def _caption(under: dict[str, Any]) -> str:

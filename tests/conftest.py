@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import ipaddress
 import json
 import os
 import shutil
@@ -237,6 +238,12 @@ def fly_platform(fly_double, monkeypatch, tmp_path_factory):
 def engine_mode(request):
     """Run the test in each mode that has an engine."""
     return request.param
+
+
+def bridge_address() -> str:
+    """Return this machine's address on Docker's bridge; one that was just made has only a subnet."""
+    config = connect("docker").api.inspect_network("bridge")["IPAM"]["Config"][0]
+    return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.peers import at_once, commands, containers, data, machine, model, page, picture, processes, table
-from bench.peers.given import FULL, QUICK, ROOT, Given, Sizes, said
+from bench.peers.given import FULL, QUICK, ROOT, Given, Sizes
 from bench.peers.packages import ALL, INSPECT, MINI, SDK, install
 from bench.peers.rows import NOT_MEASURED, Row, rows_of
 from ccnb import claude
@@ -24,7 +23,7 @@ from ccnb.engine import connect, default_reference
 from ccnb.errors import CcnbError
 from ccnb.gateway import process
 from ccnb.mode import _bubblewrap
-from tests.conftest import agent_image
+from tests.conftest import agent_image, bridge_address
 
 KEPT = ROOT / "bench" / "peers.json"
 PAGE = ROOT / "docs" / "beside-the-peers.md"
@@ -93,7 +92,7 @@ def _given(sizes: Sizes) -> Iterator[Given]:
         host = "127.0.0.1"
         try:
             given = replace(given, image=_own_image(), double=agent_image("docker"))
-            host = _bridge_address()
+            host = bridge_address()
         except CcnbError as error:
             given = replace(given, no_engine=error.message)
         with model.serving(host) as url:
@@ -102,13 +101,6 @@ def _given(sizes: Sizes) -> Iterator[Given]:
             finally:
                 for state in home.glob("*/gateway.state"):
                     process.stop(state.parent)
-
-
-def _bridge_address() -> str:
-    """Return this machine's address on Docker's bridge; one just made has only a subnet."""
-    told = said("docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}")
-    config = json.loads(told)
-    return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 def _own_image() -> str:

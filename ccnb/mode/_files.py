@@ -30,25 +30,31 @@ async def follow(folder: RunFolder, name: str, offset: int) -> AsyncIterator[byt
     folder may be shared by a virtual machine, and logs change bytes.
     """
     global _followed  # noqa: PLW0603 - the pace of each depends on all
-    while (descriptor := folder.open_inside(name)) is None:
-        yield b""
-        await asyncio.sleep(_SLOW_S)
-    idle = 0
+    descriptor, idle = None, 0
     _followed += 1
     try:
+        while (descriptor := folder.open_inside(name)) is None:
+            yield b""
+            await asyncio.sleep(_pace_s(idle))
+            idle += 1
+        idle = 0
         while True:
             chunk = os.pread(descriptor, CHUNK, offset)
             yield chunk
             offset += len(chunk)
             idle = 0 if chunk else idle + 1
-            if len(chunk) == CHUNK:
-                # There is more. The other runs, and whoever wants this one to end, get their turn first.
-                await asyncio.sleep(0)
-            else:
-                await asyncio.sleep(_FAST_S if idle < _AWAKE and _followed <= _FEW else _SLOW_S)
+            # There is more after a full one. The other runs, and whoever wants this one to end, get their
+            # turn first.
+            await asyncio.sleep(0 if len(chunk) == CHUNK else _pace_s(idle))
     finally:
         _followed -= 1
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _pace_s(idle: int) -> float:
+    """Return how long to wait after so many looks that found nothing."""
+    return _FAST_S if idle < _AWAKE and _followed <= _FEW else _SLOW_S
 
 
 def owners(folder: Path, uid: int) -> dict[str, tuple[int, int]]:

@@ -72,7 +72,7 @@ def test_rows_that_do_not_count_give_an_exit_code_of_their_own(obedient, capsys)
 def test_each_mode_may_have_its_own_number_of_runs_at_once(obedient, capsys):  # noqa: F811
     given = ["compare", "Do it.", "-m", "local", "--api", "script:demo", "--warmups", "0", "-q"]
     assert cli([*given, "-e", "AGENT=init; result", "-n", "2", "-j", "local=2"]) == 0
-    assert "2 at once (2 in local)" in capsys.readouterr().out
+    assert "2 at once (2 in local)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_bad_input_is_one_line(home, tmp_path, capsys):

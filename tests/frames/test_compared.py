@@ -11,6 +11,7 @@ from ccnb import frames
 from ccnb.comparison.matrix import Arm, Matrix
 from ccnb.comparison.result import Comparison
 from ccnb.frames.columns import COLUMNS, MET, WANTED
+from ccnb.gateway.network_log import Entry
 from ccnb.spec import RunSpec
 from ccnb.store import Store, comparisons
 from tests.comparison.kept import keep_comparison
@@ -41,6 +42,8 @@ def test_each_frame_is_made_of_a_comparison_too_by_its_runs_that_count(home, nam
 
     keep_comparison(Store(home), "done", MATRIX, facts)
     comparison = Comparison("done")
+    for run_id in comparison.frame["run_id"]:
+        Entry(Store(home).folder(run_id).path, "api.example.org", 443).opened("open")
     found = getattr(frames, f"{name}_frame")(comparison)
     assert set(found["run_id"]) == {"done-0", "done-2", "done-3"}
     pd.testing.assert_frame_equal(found, getattr(frames, f"{name}_frame")(comparison.results()))

@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 import ccnb
-from ccnb.engine import connect
 from ccnb.errors import CredentialError, SpecError
 from ccnb.mode import _push
 from tests.conformance.test_attach import client, kill
+from tests.conftest import bridge_address
 from tests.doubles.git_host import TOKEN, GitHost
 from tests.waiting import wait_for
 
@@ -43,8 +43,7 @@ LOOK_AROUND = """
 @pytest.fixture
 def host(tmp_path_factory):
     """Return a host of git that containers reach."""
-    bridge = connect("docker").api.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"]
-    started = GitHost(tmp_path_factory.mktemp("git"), bridge)
+    started = GitHost(tmp_path_factory.mktemp("git"), bridge_address())
     yield started
     started.close()
 
@@ -65,6 +64,11 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
     git(mine, "commit", "-qm", "first")
     base = git(mine, "rev-parse", "HEAD")
     git(mine, "push", "-q", str(bare), "main")
+    # `main` moves on, and is left as it is.
+    (mine / "old.txt").write_text("old\nelsewhere\n")
+    git(mine, "commit", "-qam", "meanwhile")
+    git(mine, "push", "-q", str(bare), "main")
+    git(mine, "reset", "-q", "--hard", base)
     script = tmp_path / "script.yaml"
     script.write_text(LOOK_AROUND)
     options = {
@@ -72,7 +76,6 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
         "api": f"script:{script}",
         "workspace": str(mine),
         "check": "test -s seen",
-        # `main` has moved on by then, and is left as it is.
         "push_to": f"{host.url}/work.git#main",
     }
     monkeypatch.setenv("CCNB_PUSH_TOKEN", TOKEN)
@@ -80,9 +83,6 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
     run_id = process.stdout.readline().strip()
     process.stdout.readline()
     kill(process)
-    (mine / "old.txt").write_text("old\nelsewhere\n")
-    git(mine, "commit", "-qam", "meanwhile")
-    git(mine, "push", "-q", str(bare), "main")
     machines = fly_platform.call("GET", "/v1/apps/ccnb-test/machines").text
     branch = f"ccnb/{run_id}"
     wait_for(lambda: branch in git(bare, "branch", "--list", branch))

@@ -44,7 +44,8 @@ def test_a_line_across_is_the_median_and_one_below_its_interval_where_there_is_o
 
 def test_the_axis_names_the_metric_and_begins_at_nought(ax):
     assert ax.get_xlabel() == "wall_s; dots: runs, line: median with its 95 % interval"
-    assert ax.get_xlim()[0] == 0
+    # But for the room that a dot at nought needs.
+    assert -0.05 * 6 < ax.get_xlim()[0] <= 0
 
 
 def test_where_no_run_counts_that_is_said():
