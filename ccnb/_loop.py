@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import math
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -100,6 +101,17 @@ def _background() -> asyncio.AbstractEventLoop:
     return _loop
 
 
+def _begin_anew() -> None:
+    """Let a forked process have a loop of its own: of its parent's threads none came along."""
+    global _lock, _loop
+    # Another thread of the parent may have held the lock.
+    _lock, _loop = threading.Lock(), None
+    _behind.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
 def _drain() -> None:
     """Let removals that go on behind their results come to their end."""
 
@@ -107,5 +119,6 @@ def _drain() -> None:
         if _behind:
             await asyncio.wait(_behind, timeout=_EXIT_WAIT_S)
 
-    finish(submit(all_done()))
+    if _loop is not None:
+        finish(submit(all_done()))
     _ending.set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -98,3 +100,19 @@ print("result", flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout.split(), done.returncode) == (["result", "removed"], 0)
+
+
+def test_a_forked_process_has_a_loop_of_its_own():
+    async def work():
+        return os.getpid()
+
+    assert _loop.run(work()) == os.getpid()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        assert pool.submit(_ask_the_loop).result(60) not in (None, os.getpid())
+
+
+def _ask_the_loop():
+    async def work():
+        return os.getpid()
+
+    return _loop.run(work())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -199,8 +199,9 @@ def _start(files: Rendezvous) -> None:
 
 
 def _is_ready(fd: int) -> bool:
-    readable, _, _ = select.select([fd], [], [], _START_TIMEOUT_S)
-    return bool(readable) and os.read(fd, 1) == b"+"
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        return bool(selector.select(_START_TIMEOUT_S)) and os.read(fd, 1) == b"+"
 
 
 def _environment(home: Path, ready_fd: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -86,3 +87,7 @@ def get(name: str) -> Mode:
             return loaded
     near = did_you_mean(name, [*names(), "auto"]) or f"; known are auto, {', '.join(names())}"
     raise SpecError(f"unknown mode {name!r}{near}")
+
+
+# A forked process needs connections to engines of its own.
+os.register_at_fork(after_in_child=get.cache_clear)

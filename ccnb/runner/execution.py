@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,7 +38,7 @@ from ccnb.store import Store
 _SERVE_EVERY_S = 3.0
 _STATES = {"started": "running", "agent": "checking", "check": "collecting"}
 _active = 0
-_active_lock = threading.Lock()
+"""How many runs this process follows at once: counted on the background loop alone."""
 
 
 class Execution:
@@ -298,7 +298,10 @@ class Execution:
 
 
 def _count(change: int) -> int:
-    global _active  # noqa: PLW0603 - how many runs this process follows at once
-    with _active_lock:
-        _active += change
-        return _active
+    global _active  # noqa: PLW0603 - the one count of the process
+    _active += change
+    return _active
+
+
+# A forked process follows none of its parent's.
+os.register_at_fork(after_in_child=lambda: _count(-_active))

@@ -21,6 +21,7 @@ from ccnb.runner.steps import Steps, last_step
 from ccnb.store import FollowerLock, RunRow, Store
 
 _LOOK_LIMIT_S = 30.0
+_FETCHED = "its results were fetched"
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,11 @@ async def _sweep_unlisted(store: Store, row: RunRow, place: Place, older_than_s:
         mode = modes.get(row.mode)
         if (await mode.state(place)).status != "gone":
             return [await _sweep_one(store, mode, place, older_than_s)]
-        await _sweep_one(store, mode, place, older_than_s)
+        swept = await _sweep_one(store, mode, place, older_than_s)
     except CcnbError as error:
         return [Swept(row.run_id, row.mode, False, error.message)]
-    return []
+    # Of a place that was gone already only what came of it is told.
+    return [swept] if swept.why == _FETCHED else []
 
 
 def _end_without_place(store: Store, row: RunRow, older_than_s: float | None) -> None:
@@ -137,7 +139,7 @@ async def _sweep_run(
     if swept.removed:
         store.set_place_removed(place.run_id)
         _end(store, store.run(place.run_id))
-    return replace(swept, why="its results were fetched") if swept.removed and collected else swept
+    return replace(swept, why=_FETCHED) if swept.removed and collected else swept
 
 
 async def _collect(store: Store, mode: Mode, place: Place, row: RunRow) -> bool:

@@ -1,10 +1,12 @@
-"""The SQLite file itself: opened as its file system allows, one connection for each thread."""
+"""The SQLite file itself: opened as its file system allows, one connection for each that uses it at once."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,11 @@ from ccnb.store.schema import migrate
 
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph"}
 _PATIENCE_S = 30.0
+
+
+_known: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+_of_parents: list[sqlite3.Connection] = []
 
 
 class Database:
@@ -28,40 +35,72 @@ class Database:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._threads = threading.local()
+        self._opened: tuple[int, int] | None = None
+        # Each costs two open files, of which a process may have few: so as many as work at once, no more.
+        self._idle: list[sqlite3.Connection] = []
+        # By itself a connection, which refers to itself, is closed only when garbage is collected.
+        weakref.finalize(self, _close, self._idle).atexit = False
+
+    @classmethod
+    def of(cls, file: Path) -> Database:
+        """Return what all of this process that use a file share, while the file is the same one."""
+        with _lock:
+            known = _known.get(file)
+            if known is None or known.is_replaced():
+                known = _known[file] = cls(file)
+        return known
 
     def read(self, query: str, values: Sequence[Any]) -> list[Any]:
         """Return the rows of a query."""
         try:
-            return self._db.execute(query, values).fetchall()
+            with self._connection() as db:
+                return db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(
                 f"the store {self._file} can't be read ({error}); mend it, or name another in CCNB_HOME"
             ) from error
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        if connection := getattr(self._threads, "connection", None):
-            connection.close()
-            del self._threads.connection
+        """Close the connections that nobody uses now."""
+        _close(self._idle)
 
-    @property
-    def _db(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            connection = self._threads.connection = self._connect()
-        return connection
+    def leave_to_parent(self) -> None:
+        """Forget the connections of the process that this one was forked from, and never close them."""
+        _of_parents.extend(self._idle)
+        self._idle.clear()
+
+    def is_replaced(self) -> bool:
+        """Return whether the file that was opened is not the one that lies there now."""
+        return self._opened not in (None, _identity(self._file))
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to one thread; afterwards another may have it."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        except BaseException:
+            # Which undoes what was not committed.
+            db.close()
+            raise
+        self._idle.append(db)
 
     def _connect(self) -> sqlite3.Connection:
         try:
             self._file.touch(mode=0o600)
-            db = sqlite3.connect(self._file, timeout=_PATIENCE_S, isolation_level=None)
+            db = sqlite3.connect(
+                self._file, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
+            )
             # Shared memory, which WAL needs, does not work across machines.
             wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
             _set_journal(db, "WAL" if wal else "DELETE")
             db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
             db.execute("PRAGMA foreign_keys = ON")
             migrate(db)
+            self._opened = _identity(self._file)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the store {self._file} can't be opened ({error}); mend it, or name another in CCNB_HOME"
@@ -71,19 +110,39 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do all that is written with the connection, or nothing of it."""
-        db = self._db
         try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._connection() as db:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+                db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(
                 f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
             ) from error
+
+
+def _close(idle: list[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _begin_anew() -> None:
+    """Let a forked process open connections of its own: SQLite's must not be carried over."""
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = threading.Lock()
+    for database in list(_known.values()):
+        database.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _set_journal(db: sqlite3.Connection, mode: str) -> None:

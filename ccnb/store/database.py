@@ -34,7 +34,7 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.home = path or home()
-        self._database = Database(self.home / "ccnb.sqlite3")
+        self._database = Database.of(self.home / "ccnb.sqlite3")
 
     def folder(self, run_id: str) -> RunFolder:
         """Return where the run's files lie."""
@@ -215,7 +215,7 @@ class Store:
         return [call_table.call(row) for row in self._database.read(call_table.QUERY, (run_id,))]
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections that nobody uses now."""
         self._database.close()
 
     def _rows(self, where: str, values: Sequence[Any]) -> list[RunRow]:

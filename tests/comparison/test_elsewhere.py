@@ -48,6 +48,12 @@ def test_runs_of_workers_come_home_into_one_store(obedient, workers, tmp_path):
     assert len(Store(obedient).runs()) == 6
 
 
+def test_workers_that_are_forked_from_a_client_at_work_do_the_same(obedient):
+    compare("before", repeats=1)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+        assert compare("forked", repeats=2, executor=pool).frame["counted"].sum() == 4
+
+
 def test_a_worker_that_dies_leaves_a_row_with_its_cause(obedient, workers):
     workers.submit(end_badly)
     comparison = compare("died", repeats=1, executor=workers)

@@ -233,13 +233,25 @@ def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
 
 
 def test_sweep_first_brings_home_what_is_done_and_was_not_fetched(home, places, agent, mode):
-    options = agent(mode, "init; echo x >made.txt; result") | {"check": "test -e made.txt"}
+    options = agent(mode, "init; sleep 1; echo x >made.txt; result") | {"check": "test -e made.txt"}
     run_id = killed_at_first_event(options)
     (place,) = places(mode)
     folder = Store(home).folder(run_id)
     wait_for(lambda: b"check" in first_read(get_mode(mode), place, folder, "steps"))
-    assert [(s.removed, s.why) for s in ccnb.sweep(older_than_s=0)] == [(True, "its results were fetched")]
+    assert_swept_home(run_id)
     assert places(mode) == []
+
+
+@pytest.mark.needs("bubblewrap")
+def test_sweep_brings_home_what_is_done_and_whose_process_is_gone(home, places, agent):
+    options = agent("local", "init; echo x >made.txt; result") | {"check": "test -e made.txt"}
+    run_id = killed_at_first_event(options)
+    wait_for(lambda: places("local") == [])
+    assert_swept_home(run_id)
+
+
+def assert_swept_home(run_id):
+    assert [(s.removed, s.why) for s in ccnb.sweep(older_than_s=0)] == [(True, "its results were fetched")]
     result = ccnb.attach(run_id).result()
     assert (result.outcome, result.error) == ("success", None)
     assert [e.text for e in result.events] == ["", "done"]

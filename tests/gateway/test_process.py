@@ -105,6 +105,19 @@ class TestStarting:
         assert len(addresses) == 1
         assert gateways(home) == [gateway_pid(home)]
 
+    def test_it_starts_from_a_client_that_has_many_files_open(self, home: Path) -> None:
+        enter(home)
+        code = (
+            "import os, resource, sys; from pathlib import Path; from ccnb.gateway.process import ensure;"
+            "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (most, most));"
+            "kept = [os.open('/', os.O_RDONLY) for _ in range(1_100)];"
+            "print(ensure(Path(sys.argv[1])).socket)"
+        )
+        command = [sys.executable, "-c", code, str(home)]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (said.returncode, said.stderr) == (0, "")
+
     def test_it_is_not_ours_to_lose(self, home: Path) -> None:
         run = enter(home)
         code = (
