@@ -177,6 +177,8 @@ class ContainerMode:
 
 
 _connections: dict[tuple[str | None, ...], Engine] = {}
+# A forked process must not speak by its parent's.
+os.register_at_fork(after_in_child=_connections.clear)
 
 
 def _connect(kind: str, url: str | None) -> Engine:

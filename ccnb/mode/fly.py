@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -272,6 +273,17 @@ def _watcher(mode: FlyMode, place: Place) -> _machine.Run:
 
 _seen_apps: set[Client] = set()
 _seeing = asyncio.Lock()
+
+
+def _begin_anew() -> None:
+    """Let a forked process have connections of its own."""
+    global _seeing  # noqa: PLW0603 - another thread of the parent may have held it
+    _seeing = asyncio.Lock()
+    _clients.clear()
+    _seen_apps.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 async def _see_app(client: Client) -> None:

@@ -247,21 +247,32 @@ class Execution:
 
     async def _collect(self, place: Place, follower: Follower) -> RunResult:
         self._save("collecting")
-        try:
-            self._recorder.note(await self._mode.files_out(place, self._folder, self._workspace))
-        except OutOfReachError:
-            raise
-        except CcnbError as failure:
-            self._recorder.warn(f"the files could not be brought back: {failure}")
+        fetched = await self._fetch(place)
         files = await asyncio.to_thread(self._recorder.look_at_files, follower)
         self._recorder.calls = await asyncio.to_thread(calls.read, self._folder)
-        ending = self._recorder.ending(follower)
+        ending = self._recorder.ending(follower, fetched=fetched)
         outcome, error = judge(follower.tally, ending)
         record = self._recorder.record(outcome, error, follower=follower, ending=ending, files=files)
         result = self._keep(record)
         if not self._spec.keep:
             self._removal = _loop.leave_behind(self._clean_up(place, record))
         return result
+
+    async def _fetch(self, place: Place) -> bool:
+        """Bring the run's files back; return whether that could be done.
+
+        Raises
+        ------
+        OutOfReachError
+        """
+        try:
+            self._recorder.note(await self._mode.files_out(place, self._folder, self._workspace))
+        except OutOfReachError:
+            raise
+        except CcnbError as failure:
+            self._recorder.warn(f"the files could not be brought back: {failure}")
+            return False
+        return True
 
     def _keep(self, record: RunRecord) -> RunResult:
         self._store.finish(record, self._progress, self._recorder.calls)

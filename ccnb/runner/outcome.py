@@ -84,6 +84,8 @@ class Ending:
     """Why a check that was asked for was never done: the outcome that this is."""
     refused: str | None = None
     """Why the gateway itself refused the last call, in a word: `budget`, `not_recorded`, ..."""
+    fetched: bool = True
+    """Whether what the place had at its end could be brought back, all output included."""
     injected: bool = False
     """Whether it was a proxy of Docker's that was to add the credential."""
 
@@ -138,6 +140,8 @@ def _without_result(  # noqa: PLR0911 - a return for each outcome
     if ending.exit_code is None:
         detail = f": {ending.detail}" if ending.detail else ""
         return "lost", error("place_lost", f"the place vanished before the agent had ended{detail}")
+    if not ending.fetched:
+        return "lost", error("place_lost", "the place vanished before all that the agent said was read")
     return _crashed(ending, ending.exit_code)
 
 

@@ -68,8 +68,8 @@ class Recorder:
         if "push_failed" in noted:
             self.warn(f"the results could not be pushed ({noted['push_failed']}); they are here all the same")
 
-    def ending(self, follower: Follower) -> Ending:
-        """Return what the place says of the agent's end."""
+    def ending(self, follower: Follower, *, fetched: bool) -> Ending:
+        """Return what the place says of the agent's end, and whether its files could be fetched."""
         agent = follower.steps.done.get("agent")
         setup = follower.steps.done.get("setup")
         out_of_memory = (
@@ -90,6 +90,7 @@ class Recorder:
             detail=follower.gone.detail if follower.gone else "",
             unchecked=self._unchecked(follower),
             refused=self.calls[-1].get("refused") if self.calls else None,
+            fetched=fetched,
             injected=self.spec.auth == "host",
         )
 

@@ -377,6 +377,25 @@ def test_a_machine_that_is_removed_behind_us_is_lost_and_said(home, places, own_
     assert (result.outcome, result.error.kind) == ("lost", "place_lost")
 
 
+def test_a_machine_that_goes_before_the_agents_last_words_are_read_is_lost_too(home, places, own_double):
+    double = own_double()
+    removed = []
+
+    def remove_when_it_has_ended(_event):
+        (row,) = Store(home).runs()
+        if "agent" in row.progress.marks and not removed:
+            removed.append(Store(home).place(row.run_id)["id"])
+            double.call("DELETE", f"/v1/apps/own/machines/{removed[0]}?force=true")
+
+    # So much, and so hard to compress, that it comes in many pieces.
+    talk = "head -c 6000000 /dev/urandom | base64 -w 4000 | while read -r line; do say $line; done"
+    given = options(f"init; {talk}; result")
+    result = ccnb.run("Do it", on_event=remove_when_it_has_ended, **given)
+    assert removed
+    assert (result.outcome, result.error.kind) == ("lost", "place_lost")
+    assert 1 < len(result.events) < 1_500
+
+
 def test_a_shell_without_flyctl_takes_a_line_at_a_time(home, places, own_double, monkeypatch):
     own_double()
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
