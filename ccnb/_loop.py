@@ -97,7 +97,7 @@ def _background() -> asyncio.AbstractEventLoop:
             )
             threading.Thread(target=_loop.run_forever, name="ccnb-loop", daemon=True).start()
             # Threads of an executor are joined before atexit's functions run; this comes earlier still.
-            threading._register_atexit(_drain)  # type: ignore[attr-defined]  # noqa: SLF001
+            threading._register_atexit(_drain)  # type: ignore[attr-defined]  # noqa: SLF001 - see above
     return _loop
 
 

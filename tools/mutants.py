@@ -185,7 +185,7 @@ def main() -> int:
     options = parser.parse_args()
     # What is loaded before the fork isn't loaded hundreds of times. Nothing of ours may be among it.
     import scipy.optimize
-    import scipy.stats  # noqa: F401
+    import scipy.stats  # noqa: F401 - loaded once for all
 
     sys.path.insert(0, str(Path.cwd()))
     bad = 0

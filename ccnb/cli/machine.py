@@ -132,7 +132,7 @@ def _facts() -> dict[str, Any]:
 
 def _things(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return the facts as rows; what is missing comes with what to do."""
-    token = "run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN; --api script:demo needs none"  # noqa: S105
+    token = "run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN; --api script:demo needs none"  # noqa: S105 - it holds none
     kept = f"{facts['store']}: {facts['runs']} runs, {render.size(facts['store_bytes'])}"
     program = f"{facts['claude']} ({facts['claude_program']})"
     return [

@@ -96,7 +96,7 @@ class Egress:
 
     async def _serve(self, client: Client) -> None:
         task = asyncio.current_task()
-        assert task is not None, "it runs in a task"  # noqa: S101
+        assert task is not None, "it runs in a task"  # noqa: S101 - for mypy
         try:
             async with asyncio.timeout(HEAD_S):
                 request = await _head(client)

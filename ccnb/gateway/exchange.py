@@ -47,7 +47,7 @@ class Exchange(Response):
         self._meter = Meter(streams=False)
         self._written = not call.is_message
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
         """Answer, unless the caller goes away first."""
         work = asyncio.ensure_future(self._answer(send))
         gone = asyncio.ensure_future(_until_gone(receive))

@@ -85,7 +85,7 @@ def meeting(home: Path) -> Rendezvous:
     top = Path(tempfile.gettempdir()) / f"ccnb-{os.geteuid()}"
     if len(os.fsencode(top / name / "s" / "api.sock.new")) >= LONGEST_SOCKET_PATH:
         # Safe although shared: what lies below is checked to be ours.
-        top = Path("/tmp") / top.name  # noqa: S108
+        top = Path("/tmp") / top.name  # noqa: S108 - see above
     for folder in (top, top / name):
         _own_folder(folder)
     files = Rendezvous(home, top / name)

@@ -86,7 +86,7 @@ class ContainerMode:
         engine = await self._engine()
         return await asyncio.to_thread(_container_image.prepare, engine, spec, say)
 
-    def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:  # noqa: ARG002
+    def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:
         """Return the paths in a container: always the same."""
         return LAYOUT
 

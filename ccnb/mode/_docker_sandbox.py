@@ -50,7 +50,7 @@ class DockerSandbox(SandboxProgram):
         options = [word for host in hosts for word in ("--allow-host", host)]
         self.expect(self.call("network", "proxy", name, "--policy", "deny", *options), "network proxy")
 
-    def requests(self, name: str) -> bytes:  # noqa: ARG002 - one log has all sandboxes
+    def requests(self, name: str) -> bytes:
         """Return the log of all sandboxes' requests."""
         said = self.call("network", "log", "--json", "--limit", _LOG_LIMIT)
         self.expect(said, "network log")

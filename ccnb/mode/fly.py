@@ -103,7 +103,7 @@ class FlyMode:
         }
         return Image(reference=reference, conditions=conditions, archive=True)
 
-    def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:  # noqa: ARG002
+    def layout(self, folder: RunFolder, workspace: Path, image: Image) -> Layout:
         """Return the paths in a machine: always the same."""
         return LAYOUT
 
@@ -149,7 +149,7 @@ class FlyMode:
         async for chunk in tail.follow(name, offset):
             yield chunk
 
-    async def write(self, place: Place, folder: RunFolder, name: str) -> None:  # noqa: ARG002
+    async def write(self, place: Place, folder: RunFolder, name: str) -> None:
         """Make an empty file in the run folder."""
         await _runner(place)(_machine.as_user(_fly.UID, ["touch", f"{LAYOUT.inside}/{name}"]), "")
         if place.id in self._tails:

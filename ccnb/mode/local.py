@@ -61,7 +61,7 @@ class LocalMode:
         version = await asyncio.to_thread(_version, str(program))
         return Readiness(self.name, True, version=version, rank=rank, facts=facts, notes=tuple(notes))
 
-    async def prepare(self, spec: RunSpec, say: Say) -> Image:  # noqa: ARG002 - nothing takes its time
+    async def prepare(self, spec: RunSpec, say: Say) -> Image:
         """Find the program; refuse a real model that nothing would hold back.
 
         Raises
@@ -111,11 +111,11 @@ class LocalMode:
         """Start the supervisor in a session of its own, which our end doesn't touch."""
         return await asyncio.to_thread(_start, place, plan)
 
-    def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:  # noqa: ARG002
+    def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file of the run folder."""
         return _files.follow(folder, name, offset)
 
-    async def write(self, place: Place, folder: RunFolder, name: str) -> None:  # noqa: ARG002
+    async def write(self, place: Place, folder: RunFolder, name: str) -> None:
         """Make an empty file in the run folder."""
         folder.touch_inside(name)
 

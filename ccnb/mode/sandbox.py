@@ -31,7 +31,7 @@ class SandboxMode:
         """Say which of the programs is here, whether it works, and what a person has to do once."""
         return await asyncio.to_thread(_probe)
 
-    async def prepare(self, spec: RunSpec, say: Say) -> Image:  # noqa: ARG002 - a template is pulled by the program
+    async def prepare(self, spec: RunSpec, say: Say) -> Image:
         """See that sandboxes can be made.
 
         Raises
@@ -54,11 +54,11 @@ class SandboxMode:
         await asyncio.to_thread(places.start, place, plan)
         return place
 
-    def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:  # noqa: ARG002
+    def read(self, place: Place, folder: RunFolder, name: str, offset: int) -> AsyncIterator[bytes]:
         """Follow a file of the run folder, which both sides see."""
         return _files.follow(folder, name, offset)
 
-    async def write(self, place: Place, folder: RunFolder, name: str) -> None:  # noqa: ARG002
+    async def write(self, place: Place, folder: RunFolder, name: str) -> None:
         """Make an empty file in the run folder."""
         folder.touch_inside(name)
 
@@ -76,7 +76,7 @@ class SandboxMode:
         """Ask the program, and where its word may be out of date, the supervisor itself."""
         return await asyncio.to_thread(places.state, place)
 
-    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> Mapping[str, str]:  # noqa: ARG002
+    async def files_out(self, place: Place, folder: RunFolder, workspace: Path) -> Mapping[str, str]:
         """Take what the proxy has written down, where it was to hold a list; the files lie here already."""
         return await asyncio.to_thread(_take_log, place, folder) if place.details.get("closed") else {}
 

@@ -252,7 +252,7 @@ class Run:
             self._iterators.remove(changed)
 
     def _needed(self) -> concurrent.futures.Future[RunResult]:
-        assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101
+        assert self._future is not None, "a Run comes from start() or attach()"  # noqa: S101 - for mypy
         return self._future
 
     def _set(self, *, state: str | None = None, health: str | None = None) -> None:

@@ -257,8 +257,8 @@ class _Row:
 
 _ACTIONS: dict[str, Callable[[RunView, _Row, dict[str, Any]], None]] = {
     "stop": RunView._stop,  # noqa: SLF001 - they are its own
-    "open": RunView._open,  # noqa: SLF001
-    "page": RunView._page,  # noqa: SLF001
+    "open": RunView._open,  # noqa: SLF001 - see above
+    "page": RunView._page,  # noqa: SLF001 - see above
 }
 
 

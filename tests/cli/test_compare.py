@@ -26,7 +26,7 @@ AGENT = "init; sleep 0.2; result"
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_matrix_of_a_file_is_run_shown_and_shown_again(obedient, tmp_path, capsys):  # noqa: F811
+def test_a_matrix_of_a_file_is_run_shown_and_shown_again(obedient, tmp_path, capsys):
     file = tmp_path / "matrix.toml"
     file.write_text(MATRIX)
     assert cli(["compare", "--file", str(file)]) == 0
@@ -43,7 +43,7 @@ def test_a_matrix_of_a_file_is_run_shown_and_shown_again(obedient, tmp_path, cap
 
 
 @pytest.mark.needs("bubblewrap")
-def test_axes_come_from_options_too(obedient, capsys):  # noqa: F811
+def test_axes_come_from_options_too(obedient, capsys):
     given = ["compare", "Do it.", "-m", "local", "--api", "script:demo", "--axis", "max_turns=3,5", "-q"]
     assert cli([*given, "-e", "AGENT=init; result", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -51,7 +51,7 @@ def test_axes_come_from_options_too(obedient, capsys):  # noqa: F811
 
 
 @pytest.mark.needs("bubblewrap")
-def test_rows_that_do_not_count_give_an_exit_code_of_their_own(obedient, capsys):  # noqa: F811
+def test_rows_that_do_not_count_give_an_exit_code_of_their_own(obedient, capsys):
     given = [
         "compare",
         "Do it.",
@@ -69,7 +69,7 @@ def test_rows_that_do_not_count_give_an_exit_code_of_their_own(obedient, capsys)
 
 
 @pytest.mark.needs("bubblewrap")
-def test_each_mode_may_have_its_own_number_of_runs_at_once(obedient, capsys):  # noqa: F811
+def test_each_mode_may_have_its_own_number_of_runs_at_once(obedient, capsys):
     given = ["compare", "Do it.", "-m", "local", "--api", "script:demo", "--warmups", "0", "-q"]
     assert cli([*given, "-e", "AGENT=init; result", "-n", "2", "-j", "local=2"]) == 0
     assert "2 at once (2 in local)" in " ".join(capsys.readouterr().out.split())

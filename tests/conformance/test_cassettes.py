@@ -37,7 +37,7 @@ def tape(tmp_path_factory):
 
 
 @pytest.fixture
-def recorded(home, places, api, tape, monkeypatch):  # noqa: F811 - pytest's way
+def recorded(home, places, api, tape, monkeypatch):
     """Record the task once for all tests; afterwards there is neither an API nor a credential."""
     require("bubblewrap")
     server = api(DO_IT, workspace="/workspace")
@@ -109,7 +109,7 @@ def test_another_prompt_is_told_what_was_recorded(home, places, recorded):
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_token_is_recorded_and_replayed_as_one(home, places, api, tmp_path, monkeypatch):  # noqa: F811
+def test_a_token_is_recorded_and_replayed_as_one(home, places, api, tmp_path, monkeypatch):
     server = api(DO_IT, variable="CLAUDE_CODE_OAUTH_TOKEN")
     tape = tmp_path / "tape.jsonl"
     first = run_until_clean(places, PROMPT, mode="local", api=f"record:{tape}")
@@ -123,7 +123,7 @@ def test_a_token_is_recorded_and_replayed_as_one(home, places, api, tmp_path, mo
 
 
 @pytest.mark.needs("bubblewrap")
-def test_retries_are_replayed_as_they_were(home, places, api, tmp_path):  # noqa: F811
+def test_retries_are_replayed_as_they_were(home, places, api, tmp_path):
     api("- {error: 529, times: 2, retry_after: 0.1, say: At last.}")
     tape = tmp_path / "tape.jsonl"
     first = run_until_clean(places, "Say it", mode="local", api=f"record:{tape}")
@@ -134,7 +134,7 @@ def test_retries_are_replayed_as_they_were(home, places, api, tmp_path):  # noqa
 
 
 @pytest.mark.needs("bubblewrap")
-def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_path):  # noqa: F811
+def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_path):
     api("- {say: 'One two three four five six seven eight nine ten', wait: 1, pace: 0.1}")
     tape = tmp_path / "tape.jsonl"
     first = run_until_clean(places, "Say it", mode="local", api=f"record:{tape}").calls[0]
@@ -146,7 +146,7 @@ def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_pat
 
 
 @pytest.mark.needs("bubblewrap")
-def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places, api, tmp_path):  # noqa: F811
+def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places, api, tmp_path):
     api("- {say: 'Word by word by word by word, so that there is something to cut.', cut: true, times: 9}")
     tape, options = tmp_path / "tape.jsonl", {"mode": "local", "env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}
     first = run_until_clean(places, "Say it", api=f"record:{tape}", **options)
@@ -161,7 +161,7 @@ def test_what_had_to_be_asked_without_a_stream_is_replayed_with_one(home, places
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  # noqa: F811
+def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):
     server = api(SLOW)
     tape = tmp_path / "tape.jsonl"
     process = client({"mode": "local", "api": f"record:{tape}"}, CLIENT)
@@ -176,7 +176,7 @@ def test_a_recording_outlives_client_and_gateway(home, places, api, tmp_path):  
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path):  # noqa: F811
+def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path):
     api()
     tape = tmp_path / "tape.jsonl"
     result = run_until_clean(places, mode="local", api=f"record:{tape}", setup="false")
@@ -185,7 +185,7 @@ def test_a_run_that_asked_nothing_leaves_no_cassette(home, places, api, tmp_path
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_second_run_does_not_record_over_the_first(home, places, api, tmp_path):  # noqa: F811
+def test_a_second_run_does_not_record_over_the_first(home, places, api, tmp_path):
     api(SLOW)
     tape = tmp_path / "tape.jsonl"
     run = ccnb.start("Do it", mode="local", api=f"record:{tape}")
@@ -204,7 +204,7 @@ class TestBadInput:
         yield
         assert ccnb.runs() == []
 
-    def refused(self, match, api, **options):  # noqa: F811
+    def refused(self, match, api, **options):
         with pytest.raises((CassetteError, SpecError), match=match) as caught:
             ccnb.run("Do it", mode="local", api=api, **options)
         assert caught.value.exit_code == 2

@@ -284,7 +284,7 @@ def test_a_value_is_in_no_repr_pickle_log_or_traceback(monkeypatch, here, login_
     ):
         assert LOGIN not in text
     assert LOGIN.encode() not in pickle.dumps(credential)
-    assert pickle.loads(pickle.dumps(credential.record)) == credential.record  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(credential.record)) == credential.record
     login_file.write_text(login(left_s=-100))
     (here / ".env").write_text(f"{OAUTH}='{TOKEN} {TOKEN}'\n")
     monkeypatch.setenv(KEY, f"{API_KEY} {API_KEY}")

@@ -95,7 +95,7 @@ def test_what_is_no_file_gives_nothing_and_holds_nobody_up(folder, kind):
 def test_the_file_is_closed_when_nobody_follows_any_more(folder):
     file = folder.inside / "out"
     file.write_bytes(b"x")
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None  # noqa: PTH112, PTH208
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None  # noqa: PTH112, PTH208 - it counts what is open
     if before is None:
         pytest.skip("no /proc here")
 
@@ -103,7 +103,7 @@ def test_the_file_is_closed_when_nobody_follows_any_more(folder):
         follower = _files.follow(folder, "out", 0)
         assert await anext(follower) == b"x"
         await follower.aclose()
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - see above
 
     assert asyncio.run(work()) <= before + 4  # the loop's own
 
@@ -134,7 +134,7 @@ def owners_of(folder):
     found = {".": folder.lstat()}
     for root, names, files in os.walk(folder):
         for name in (*names, *files):
-            path = os.path.join(root, name)  # noqa: PTH118
+            path = os.path.join(root, name)  # noqa: PTH118 - as os.walk gives it
             found[os.path.relpath(path, folder)] = os.lstat(path)
     return {path: (status.st_uid, status.st_gid) for path, status in found.items()}
 

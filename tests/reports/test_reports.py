@@ -99,7 +99,7 @@ def test_what_is_no_notebook_is_told(tmp_path):
 
 
 @pytest.mark.needs("bubblewrap")
-def test_a_comparison_that_has_run_becomes_a_page_without_running_anything(obedient, tmp_path):  # noqa: F811
+def test_a_comparison_that_has_run_becomes_a_page_without_running_anything(obedient, tmp_path):
     compare("kept", repeats=2)
     before = len(ccnb.runs())
     one, two = from_store("kept", tmp_path / "one.html"), from_store("kept", tmp_path / "two.html")

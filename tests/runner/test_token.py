@@ -38,7 +38,7 @@ def test_its_value_is_in_none_of_its_forms(info):
     assert all(LOGIN[:-30] not in form for form in forms)
     assert all("sk-ant-oat01-LOGI…" in form for form in forms)
     assert LOGIN.encode() not in pickle.dumps(info)
-    assert pickle.loads(pickle.dumps(info)) == info  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(info)) == info
 
 
 def test_a_notebook_shows_a_table_in_which_nothing_is_markup(info):
