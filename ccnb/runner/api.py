@@ -139,7 +139,7 @@ def settled(spec: RunSpec, store: Store) -> tuple[RunSpec, list[str]]:
     ModeUnavailableError
     """
     spec = continued(spec, store)
-    workspaces.check(spec.workspace)
+    workspaces.check(spec.workspace, copy=spec.copy)
     if spec.mode == "auto":
         spec = replace(spec, mode=strongest())
     if spec.push_to is not None and not modes.pushes(spec.mode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -34,8 +35,8 @@ _CONFIG = """[core]
 """
 
 
-def check(path: str | None) -> None:
-    """See that a named workspace is a folder; whether a URL can be cloned shows later.
+def check(path: str | None, *, copy: bool = False) -> None:
+    """See that a named workspace is a folder to work in, or to copy; whether a URL can be cloned shows later.
 
     Raises
     ------
@@ -47,8 +48,10 @@ def check(path: str | None) -> None:
         raise SpecError(f"workspace {path} isn't there; make it, or name another folder")
     if not Path(path).is_dir():
         raise SpecError(f"workspace {path} is a file; name a folder")
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise SpecError(f"workspace {path} can't be read and written by you; name another folder")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise SpecError(f"workspace {path} can't be read by you; name another folder")
+    if not copy and not os.access(path, os.W_OK):
+        raise SpecError(f"workspace {path} can't be written by you; name another folder, or say copy=True")
 
 
 def location(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
@@ -84,6 +87,9 @@ def make(folder: RunFolder, named: str | None, *, copy: bool) -> Path:
 def _copy(named: str, target: Path) -> None:
     try:
         shutil.copytree(named, target, symlinks=True)
+        for folder, _, _ in os.walk(target):
+            # Of what could only be read there the copy can be changed.
+            Path(folder).chmod(Path(folder).stat().st_mode | stat.S_IRWXU)
     except (OSError, shutil.Error) as error:
         raise CcnbError(f"workspace {named} can't be copied ({error}); leave copy out, or mend it") from None
 

@@ -202,15 +202,38 @@ def test_a_workspace_that_the_agent_may_only_read_is_a_sentence(tester_folder):
 
 @needs_tester
 @pytest.mark.needs("root")
-@pytest.mark.parametrize("permissions", [0o755, 0o733, 0o766])
-def test_a_workspace_that_the_caller_may_not_use_is_refused(tester_folder, permissions):
+@pytest.mark.parametrize(
+    ("permissions", "says"),
+    [
+        (0o755, "can't be written by you; name another folder, or say copy=True"),
+        (0o733, "can't be read by you; name another folder"),
+        (0o766, "can't be read by you; name another folder"),
+    ],
+)
+def test_a_workspace_that_the_caller_may_not_use_is_refused(tester_folder, permissions, says):
     workspace = tester_folder / "workspace"
     shutil.chown(workspace, "root", "root")
     workspace.chmod(permissions)
     done = as_tester(tester_folder, {"mode": "local", "api": "script:demo"})
-    words = f"workspace {workspace} can't be read and written by you; name another folder"
-    assert done.stderr.strip().endswith(words)
+    assert done.stderr.strip().endswith(f"workspace {workspace} {says}")
     assert Store(tester_folder / "home").runs() == []
+
+
+@needs_tester
+@pytest.mark.needs("root", "docker")
+def test_of_a_workspace_that_the_caller_may_only_read_a_copy_can_be_worked_on(tester_folder):
+    workspace = tester_folder / "workspace"
+    (workspace / "below").mkdir()
+    for folder in (workspace, workspace / "below"):
+        shutil.chown(folder, "root", "root")
+        folder.chmod(0o555)
+    work = "init; echo x >made.txt; echo x >below/made.txt; result"
+    options = {"mode": "docker", "api": "script:demo", "image": agent_image("docker"), "copy": True}
+    done = as_tester(tester_folder, options | {"env": {"AGENT": work}})
+    assert done.stderr == ""
+    (row,) = Store(tester_folder / "home").runs()
+    assert {file.path for file in row.record.files} == {"made.txt", "below/made.txt"}
+    assert [path.name for path in workspace.iterdir()] == ["below"]
 
 
 @needs_tester
