@@ -11,7 +11,7 @@ from ccnb.runner.values import mode_names, network
 from ccnb.spec import RunSpec
 from ccnb.store import Store
 
-_NUMBERS = {"timeout_s": float, "max_turns": int, "budget_usd": float}
+_NUMBERS = {"timeout_s": float, "max_turns": int, "budget_usd": float, "budget_tokens": int}
 _WORDS = ("model", "workspace", "api", "auth", "check")
 MOST_REPEATS = 100
 

@@ -69,11 +69,12 @@ def test_every_field_counts_and_the_call_that_is_copied_does_the_same(panel, hom
         "timeout_s": 90.0,
         "max_turns": 20,
         "budget_usd": 5.0,
+        "budget_tokens": 900_000,
     }
     out = panel.output(0)
     fill(out, prompt="Write a word counter.", model="haiku", answers_from="script:demo", workspace=str(work))
     fill(out, network="none", check=asked["check"], turns_at_most="20", repeats="2")
-    fill(out, **{"time limit (s)": "90", "budget (USD)": "5"})
+    fill(out, **{"time limit (s)": "90", "budget (USD)": "5", "budget (tokens)": "900000"})
     out.get_by_label("mode", exact=True).select_option("local")
     out.get_by_label("credential by", exact=True).select_option("gateway")
     out.get_by_label("on a copy", exact=True).check()

@@ -44,6 +44,7 @@ def test_what_is_filled_in_has_its_type():
         ({"mode": "dokcer"}, "unknown mode 'dokcer'"),
         ({"workspace": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"budget_usd": "nan"}, "budget_usd"),
+        ({"budget_tokens": "a million"}, "budget_tokens must be a whole number, not 'a million'"),
     ],
 )
 def test_a_mistake_is_one_sentence(home, form, words):

@@ -44,6 +44,7 @@ class Form {
       timeout_s: input("1800"),
       max_turns: input("no limit"),
       budget_usd: input("no limit"),
+      budget_tokens: input("no limit"),
       repeats: input("1"),
     };
     this.fields.prompt.rows = 3;
@@ -67,6 +68,7 @@ class Form {
       timeout_s: "time limit (s)",
       max_turns: "turns at most",
       budget_usd: "budget (USD)",
+      budget_tokens: "budget (tokens)",
       repeats: "repeats",
     };
     const grid = make("div", "ccnb-fields");
