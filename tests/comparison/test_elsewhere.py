@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
+import distributed
+import ipyparallel
 import pytest
 
 import ccnb
@@ -63,12 +67,24 @@ def test_a_worker_that_dies_leaves_a_row_with_its_cause(obedient, workers):
 
 
 def test_the_workers_of_a_cluster_do_the_same(obedient, tmp_path):
-    distributed = pytest.importorskip("distributed")
     far = tmp_path / "far"
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         client.run(live_in, str(far))
         comparison = compare("cluster", repeats=2, executor=client.get_executor())
+    gateway.stop(far)
+    assert comparison.frame["counted"].sum() == 4
+    assert len(Store(far).runs()) == 4
+
+
+def test_the_engines_of_ipyparallel_do_the_same(obedient, tmp_path, monkeypatch):
+    far = tmp_path / "far"
+    # They are processes of their own, and find these tests by the path alone.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    with ipyparallel.Cluster(n=2, log_level=logging.ERROR) as engines:
+        engines[:].apply_sync(live_in, str(far))
+        comparison = compare("engines", repeats=2, executor=engines.load_balanced_view().executor)
     gateway.stop(far)
     assert comparison.frame["counted"].sum() == 4
     assert len(Store(far).runs()) == 4
