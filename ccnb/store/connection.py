@@ -60,6 +60,19 @@ class Database:
                 f"the store {self._file} can't be read ({error}); mend it, or name another in CCNB_HOME"
             ) from error
 
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Do all that is written with the connection, or nothing of it."""
+        try:
+            with self._connection() as db:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
+            ) from error
+
     def close(self) -> None:
         """Close the connections that nobody uses now."""
         _close(self._idle)
@@ -86,6 +99,7 @@ class Database:
             # Which undoes what was not committed.
             db.close()
             raise
+        # Closing it would free no file while another is open: SQLite keeps those for the locks' sake.
         self._idle.append(db)
 
     def _connect(self) -> sqlite3.Connection:
@@ -94,12 +108,11 @@ class Database:
             db = sqlite3.connect(
                 self._file, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
             )
-            # Shared memory, which WAL needs, does not work across machines.
-            wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
-            _set_journal(db, "WAL" if wal else "DELETE")
-            db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
-            db.execute("PRAGMA foreign_keys = ON")
-            migrate(db)
+            try:
+                self._set_up(db)
+            except BaseException:
+                db.close()
+                raise
             self._opened = _identity(self._file)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
@@ -107,18 +120,13 @@ class Database:
             ) from error
         return db
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Do all that is written with the connection, or nothing of it."""
-        try:
-            with self._connection() as db:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"the store {self._file} can't be written ({error}); make room or mend it, then attach again"
-            ) from error
+    def _set_up(self, db: sqlite3.Connection) -> None:
+        # Shared memory, which WAL needs, does not work across machines.
+        wal = _file_system(self._file) not in _NETWORK_FILE_SYSTEMS
+        _set_journal(db, "WAL" if wal else "DELETE")
+        db.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+        db.execute("PRAGMA foreign_keys = ON")
+        migrate(db)
 
 
 def _close(idle: list[sqlite3.Connection]) -> None:
