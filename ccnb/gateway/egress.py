@@ -16,6 +16,7 @@ import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import h11
@@ -87,12 +88,18 @@ class Egress:
         task = asyncio.ensure_future(self._serve(client))
         self._tasks.add(task)
         self._waiting[task] = None
-        task.add_done_callback(self._tasks.discard)
+        # Not by the task itself: one that is cancelled before it has begun does nothing more.
+        task.add_done_callback(partial(self._end, client))
         if len(self._waiting) > _MOST_WAITING:
             # Who has said nothing for longest: the sockets of one place must not shut the others out.
             oldest = next(iter(self._waiting))
             self._waiting.pop(oldest)
             oldest.cancel()
+
+    def _end(self, client: Client, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._waiting.pop(task, None)
+        client.writer.close()
 
     async def _serve(self, client: Client) -> None:
         task = asyncio.current_task()
@@ -112,9 +119,6 @@ class Egress:
         except Exception as error:  # noqa: BLE001 - one connection's failure must not end the gateway
             # The type alone: a message could hold what was said.
             log.error("a connection through the proxy failed: %s", type(error).__name__)
-        finally:
-            self._waiting.pop(task, None)
-            client.writer.close()
 
     async def _answer(self, client: Client, request: h11.Request) -> None:
         run = caller(self._home, _header(request, b"proxy-authorization"))
