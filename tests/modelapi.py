@@ -41,8 +41,8 @@ class Asked:
     target: str
     headers: dict[str, str]
     raw: bytes
-    answered: bool = False
-    """Whether the whole answer went out; a caller that went away never took it."""
+    left: bool = False
+    """Whether the caller went away before it had the whole answer."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -120,7 +120,9 @@ class ModelApi:
                     yield chunk
             except StreamCutError:
                 raise asyncio.CancelledError from None
-            asked.answered = True
+            except (asyncio.CancelledError, GeneratorExit):
+                asked.left = True
+                raise
 
         headers = {**reply.headers, **self.headers}
         if self.zipped:

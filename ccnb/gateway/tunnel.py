@@ -82,4 +82,6 @@ class Tunnel:
         self._heard(silence)
 
     def _heard(self, silence: asyncio.Timeout) -> None:
-        silence.reschedule(asyncio.get_running_loop().time() + self._silence_s)
+        # What comes in the moment of the end changes nothing any more.
+        if not silence.expired():
+            silence.reschedule(asyncio.get_running_loop().time() + self._silence_s)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 
 import pytest
 
 import ccnb
 from ccnb.render.palette import RED, ink
 from tests.browser.lab import expect
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("browser", "docker")
 
@@ -107,17 +107,13 @@ def test_stop_works_while_the_cell_runs(open_notebook, steps, places):
     notebook.run(1)
     out = notebook.output(1)
     expect(out.locator(".ccnb-lines")).to_contain_text("Step 1")
-    began = time.monotonic()
+    # By itself the agent would never end.
     out.get_by_role("button", name="Stop").click()
     expect(out).to_contain_text("docker: cancelled")
-    assert time.monotonic() - began < 10
     notebook.finished(1)
     expect(out).to_contain_text("the run was cancelled")
     assert [row.outcome for row in ccnb.runs()] == ["cancelled"]
-    until = time.monotonic() + 20
-    while places("docker") and time.monotonic() < until:
-        time.sleep(0.2)
-    assert places("docker") == []
+    wait_for(lambda: places("docker") == [])
 
 
 def test_a_reload_keeps_what_is_shown_and_a_second_tab_shows_the_same(open_notebook, steps):
@@ -204,9 +200,7 @@ def test_several_modes_are_one_view_and_a_comparison(open_notebook, picture):
 
 
 RUNS, EVENTS = 4, 10_000
-FLOOD = (
-    f"init; i=0; while [ $i -lt {EVENTS} ]; do say 'a line of the agent'; i=$((i+1)); done; sleep 15; result"
-)
+FLOOD = f"init; i=0; while [ $i -lt {EVENTS} ]; do say 'a line of the agent'; i=$((i+1)); done"
 FROM_END = "node => node.scrollHeight - node.clientHeight - node.scrollTop"
 MOST_BYTES = 2_000_000 * RUNS * EVENTS / 100_000
 
@@ -214,8 +208,10 @@ MOST_BYTES = 2_000_000 * RUNS * EVENTS / 100_000
 @pytest.mark.needs("bubblewrap")
 def test_a_flood_from_four_runs_leaves_page_and_kernel_usable(home, agent, request):
     """`python -m bench page` does the same with 200,000 events."""
-    given = agent("local", FLOOD)
-    cell = f"%%cc -m local --api {given['api']} --env {shlex.quote(f'AGENT={FLOOD}')} --bg --out mine\nGo."
+    flood = f"{FLOOD}; while [ -d {home} ] && [ ! -e {home}/go ]; do sleep 0.1; done; result"
+    given = agent("local", flood)
+    options = f"--api {given['api']} --env {shlex.quote(f'AGENT={flood}')} --isolation none"
+    cell = f"%%cc -m local {options} --bg --out mine\nGo."
     notebook = request.getfixturevalue("open_notebook")("%load_ext ccnb", *[cell] * RUNS, "6 * 7")
     notebook.run_all_of(0)
     for number in range(1, RUNS + 1):
@@ -236,6 +232,7 @@ def test_a_flood_from_four_runs_leaves_page_and_kernel_usable(home, agent, reque
     expect(views[0].get_by_role("button", name="Following")).to_be_visible()
     expect(views[0].locator(".ccnb-place")).to_contain_text(f"to {EVENTS + 1} of {EVENTS + 1}")
     assert views[0].locator(".ccnb-list").evaluate(FROM_END) < 2
+    (home / "go").touch()
     for view in views:
         expect(view).to_contain_text("local: success, 1 turn")
     assert notebook.received_bytes < MOST_BYTES

@@ -84,8 +84,11 @@ def test_every_field_counts_and_the_call_that_is_copied_does_the_same(panel, hom
     expect(call).to_contain_text("copy=True")
     panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     out.get_by_role("button", name="Copy").first.click()
-    copied = panel.page.evaluate("navigator.clipboard.readText()")
-    assert copied == call.inner_text()
+    copied = call.inner_text()
+    # The button doesn't say when the browser has taken it.
+    panel.page.wait_for_function(
+        "(text) => navigator.clipboard.readText().then((t) => t === text)", arg=copied
+    )
     out.get_by_role("button", name="Run", exact=True).click()
     expect(out.locator(".ccnb-word")).to_have_text(["success, check passed"] * 2)
     specs = [row.spec for row in ccnb.runs()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -68,7 +67,9 @@ def test_a_second_interrupt_does_not_wait(terminal, home, cli, task, engine_mode
 
 
 def test_background_leaves_a_run_that_attach_follows_from_its_first_event(cli, home, task, mode, places):
-    started = cli(*task(mode, SHORT, "--bg"))
+    # It must not be over before the command has left it.
+    longer = SHORT.replace("sleep 1.5", "sleep 4")
+    started = cli(*task(mode, longer, "--bg"))
     run_id = started.out.strip()
     assert started.code == 0
     assert f"`ccnb attach {run_id}` follows it" in started.err
@@ -127,7 +128,7 @@ def test_a_terminated_client_leaves_the_run_to_be_attached_to(terminal, cli, hom
     screen = terminal(*task("local", SHORT))
     screen.wait_for("I begin.")
     os.kill(screen.process, signal.SIGKILL)
-    time.sleep(0.2)
+    os.waitpid(screen.process, 0)
     done = cli("attach", the_run(home).run_id)
     assert done.code == 0
     assert "I end." in done.out

@@ -58,7 +58,7 @@ def test_one_that_a_run_is_followed_in_is_left_alone(cli, sandboxes, agent, tmp_
     run = ccnb.start(
         "Do it", sandbox="tools", workspace=str(tmp_path), **agent("sandbox", "init; sleep 60; result")
     )
-    wait_for(lambda: len(run.events) == 1)
+    wait_for(lambda: run.state == "running" and len(run.events) == 1)
     (row,) = json.loads(cli("sandbox", "ls", "--json").out)
     assert (row["lasting"], row["run_id"], row["run"]) == ("tools", run.run_id, "running")
     done = cli("sandbox", "rm", "tools")

@@ -33,9 +33,14 @@ class Holding(_Keychain):
 
 
 class Hanging(_Keychain):
-    """Waits for a person who isn't there."""
+    """Waits for a person who isn't there. Counts what it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
 
     def get_password(self, service, username):
+        self.asked.append((service, username))
         time.sleep(600)
 
 

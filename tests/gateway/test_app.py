@@ -206,8 +206,7 @@ class TestCallLines:
         headers = {"x-api-key": run("- {say: a, pace: 0.05}").key}
         client.post("/v1/messages", headers=headers, json=body(stream=True))
         (line,) = lines(home)
-        assert line["first_byte_s"] < 0.05
-        assert line["duration_s"] >= 0.25
+        assert line["duration_s"] - line["first_byte_s"] >= 0.25
 
     def test_the_file_is_private_and_holds_no_key(
         self, client: TestClient, run: Register, home: Path

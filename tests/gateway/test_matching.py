@@ -280,6 +280,7 @@ def test_a_long_conversation_is_compared_in_no_time() -> None:
         "2026-" * 40_000,
         "gitStatus: \n" * 10_000,
     ):
-        begun = time.monotonic()
+        # Of this thread alone: the machine may do something else as well.
+        begun = time.thread_time()
         same_text(text)
-        assert time.monotonic() - begun < 1, text[:9]
+        assert time.thread_time() - begun < 1, text[:9]

@@ -78,10 +78,11 @@ def test_a_run_that_works_tells_its_tool_and_what_it_has_taken_so_far(home, agen
         return [row for told in list(page.got) for row in told["rows"] if row.get("doing") == "Bash make"]
 
     wait_for(at_work)
+    row = at_work()[0]
     run.cancel()
     usd = cost_usd("claude-opus-5-5", usage)
-    assert (at_work()[-1]["word"], at_work()[-1]["over"]) == ("running", False)
-    assert at_work()[-1]["counted"] == f"1 turn · 1,200 tokens · ≈ {money(usd)}"
+    assert (row["word"], row["over"]) == ("running", False)
+    assert row["counted"] == f"1 turn · 1,200 tokens · ≈ {money(usd)}"
     page.wait()
 
 
