@@ -11,6 +11,14 @@ from pathlib import Path
 
 import psutil
 
+from ccnb import _loop
+from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
+from ccnb.store import Store
+
+UNTIL_TOLD = "until [ -e told ]; do sleep 0.1; done; rm told"
+"""What the shell of an agent does until somebody tells it to go on."""
+
 
 def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
     """Wait until something holds."""
@@ -25,6 +33,14 @@ def came_to_pass(condition: Callable[[], object], limit_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def tell(run_id: str) -> None:
+    """Let the agent of a run go on that waits until it is told."""
+    row, place = Store().run(run_id), Store().place(run_id)
+    assert place is not None
+    done = _loop.submit(get_mode(row.mode).exec(Place.from_dict(place), ["touch", "told"])).result()
+    assert done.code == 0, done.output
 
 
 def is_alive(pid: int) -> bool:
