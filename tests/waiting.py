@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -33,6 +36,14 @@ def came_to_pass(condition: Callable[[], object], limit_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Wait until none of the processes that run tests is at a thing, and keep the others from it."""
+    with (Path(tempfile.gettempdir()) / f"ccnb-tests-{what}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def tell(run_id: str) -> None:
