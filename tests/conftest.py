@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ccnb.credentials import VARIABLES
 from ccnb.credentials.token import BEARER
@@ -36,6 +37,9 @@ REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if na
 SYSTEM_PYTHON = "/usr/bin/python3"
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
 DOUBLES = Path(__file__).parent / "doubles"
+# How long an example takes says something of the machine alone; all else is as it was.
+settings.register_profile("ccnb", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ccnb")
 
 
 @cache
