@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ccnb.engine import connect
 from ccnb.engine import images as engine_images
+from tests.waiting import alone
 
 PROGRAMS = Path(__file__).parent / "doubles" / "sandbox" / "bin"
 AGENT_UID = 52018
@@ -90,8 +91,10 @@ def template(base: str) -> str:
         f"FROM {base}\nUSER root\nRUN useradd --create-home --uid {AGENT_UID} --user-group agent\n"
         "USER agent\nWORKDIR /home/agent\n"
     )
-    for step in engine.api.build(fileobj=io.BytesIO(recipe.encode()), tag=name, rm=True, decode=True):
-        assert "error" not in step, step
+    # As of the agent's image.
+    with alone("images"):
+        steps = engine.api.build(fileobj=io.BytesIO(recipe.encode()), tag=name, rm=True, decode=True)
+        assert [step for step in steps if "error" in step] == []
     return name
 
 

@@ -21,6 +21,19 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def interrupt_who_waits():
+    """Interrupt the main thread when it has come so far as to wait for the loop."""
+
+    def waits():
+        frame = sys._current_frames()[threading.main_thread().ident]
+        while frame is not None and frame.f_code is not _loop._wait_for_end.__code__:
+            frame = frame.f_back
+        return frame is not None
+
+    wait_for(waits)
+    interrupt()
+
+
 def test_a_result_and_an_error_come_from_the_loop():
     async def work(wanted):
         await asyncio.sleep(0)
@@ -55,7 +68,7 @@ def test_ctrl_c_asks_for_the_end_and_waits_until_all_is_cleaned_up():
 
     future = _loop.submit(work())
     assert begun.wait(20)
-    threading.Timer(0.1, interrupt).start()
+    threading.Thread(target=interrupt_who_waits).start()
     with pytest.raises(KeyboardInterrupt):
         _loop.wait(future, asked[0])
     assert ended == ["cleaned up"]
@@ -74,7 +87,7 @@ def test_ctrl_c_cancels_what_is_done_at_once():
 
     def interrupt_when_begun():
         begun.wait(20)
-        interrupt()
+        interrupt_who_waits()
 
     threading.Thread(target=interrupt_when_begun).start()
     with pytest.raises(KeyboardInterrupt):

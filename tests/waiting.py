@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from ccnb import _loop
+from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
+from ccnb.store import Store
+
+UNTIL_TOLD = "until [ -e told ]; do sleep 0.1; done; rm told"
+"""What the shell of an agent does until somebody tells it to go on."""
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
@@ -25,6 +36,22 @@ def came_to_pass(condition: Callable[[], object], limit_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Wait until none of the processes that run tests is at a thing, and keep the others from it."""
+    with (Path(tempfile.gettempdir()) / f"ccnb-tests-{what}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def tell(run_id: str) -> None:
+    """Let the agent of a run go on that waits until it is told."""
+    row, place = Store().run(run_id), Store().place(run_id)
+    assert place is not None
+    done = _loop.submit(get_mode(row.mode).exec(Place.from_dict(place), ["touch", "told"])).result()
+    assert done.code == 0, done.output
 
 
 def is_alive(pid: int) -> bool:

@@ -240,6 +240,8 @@ class Execution:
 
     def _took_step(self, step: Step) -> None:
         self._progress.marks.setdefault("start" if step.name == "started" else step.name, step.at)
+        # The silence of an agent that has ended is not its check's.
+        self._show_health()
         if step.name in _STATES:
             self._save(_STATES[step.name])
 

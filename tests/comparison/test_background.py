@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from concurrent.futures import CancelledError
 
 import pytest
@@ -41,9 +41,11 @@ def test_a_mistake_is_told_when_the_result_is_asked_for(obedient):
 
 def test_one_that_is_cancelled_before_it_has_begun_ends_too(obedient):
     # The loop is busy, so that both words reach it together.
-    _loop.call(lambda: time.sleep(0.1))
+    said = threading.Event()
+    _loop.call(lambda: said.wait(60))
     going = Comparing("say OK", **OPTIONS)
     going.cancel()
+    said.set()
     wait_for(lambda: going.done)
     assert going.runs == []
     with pytest.raises(CancelledError):

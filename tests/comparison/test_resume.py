@@ -14,6 +14,7 @@ import pytest
 import ccnb
 from ccnb.store import Store, comparisons
 from tests.comparison.client import compare
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,10 +57,7 @@ def test_a_client_killed_five_times_loses_no_row_and_does_none_twice(obedient, p
     assert len(store.runs()) == 40
     # The agent itself did its work once in each.
     assert {comparison.result(n).workspace.joinpath("made").read_text() for n in range(40)} == {"x\n"}
-    deadline = time.monotonic() + 20
-    while places("local") and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert places("local") == []
+    wait_for(lambda: places("local") == [])
 
 
 def test_compared_again_under_its_name_nothing_runs_anew(obedient):

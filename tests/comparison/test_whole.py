@@ -103,8 +103,8 @@ def test_tokens_and_time_end_it_between_two_runs(obedient):
     tokens = compare("tokens", repeats=3, variants=variants, total_tokens=2_000)
     assert tokens.stopped == "2,000 tokens are used up"
     assert tokens.frame["counted"].sum() == 2
-    sleeps = {name: {"env": {"AGENT": f"init; sleep {s}; result"}} for name, s in (("a", 1), ("b", 1.1))}
-    time = compare("time", repeats=1, variants=sleeps, total_s=0.8)
-    assert time.stopped == "0.80 s are over"
+    sleeps = {name: {"env": {"AGENT": f"init; sleep {s}; result"}} for name, s in (("a", 3), ("b", 3.1))}
+    time = compare("time", repeats=1, variants=sleeps, total_s=2.5)
+    assert time.stopped == "2.50 s are over"
     assert time.frame["counted"].sum() == 1
     assert compare("time", repeats=1, variants=sleeps, total_s=600).frame["counted"].all()

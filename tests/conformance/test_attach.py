@@ -16,9 +16,10 @@ from ccnb import _loop
 from ccnb.engine import connect
 from ccnb.gateway import process as gateway
 from ccnb.mode import get as get_mode
+from ccnb.mode.base import Place
 from ccnb.store import FollowerLock, Store
 from tests.conftest import agent_image
-from tests.waiting import wait_for
+from tests.waiting import UNTIL_TOLD, tell, wait_for
 
 EVENTS = 30
 TALK = (
@@ -128,11 +129,13 @@ def test_a_client_that_ends_before_its_run_leaves_it_to_whoever_attaches(home, p
 def test_time_in_which_nobody_followed_is_not_the_runs(home, places, mode, agent):
     begun = time.monotonic()
     run_id = killed_at_first_event(agent(mode, TALK))
+    place, folder = Place.from_dict(Store(home).place(run_id)), Store(home).folder(run_id)
+    wait_for(lambda: b"agent" in first_read(get_mode(mode), place, folder, "steps"))
     time.sleep(6)
     result = ccnb.attach(run_id).result()
     assert result.outcome == "success"
-    # However slow the machine is: of the six seconds, the agent needed one or two.
-    assert result.timings.wall_s < time.monotonic() - begun - 3
+    # Of the six seconds, the agent needed none.
+    assert result.timings.wall_s < time.monotonic() - begun - 5
 
 
 def test_the_real_agent_goes_on_between_its_model_calls(home, places, mode, tmp_path):
@@ -173,11 +176,12 @@ def test_a_second_process_watches_what_the_first_one_follows(home, places, agent
 
 
 def test_a_watcher_takes_over_when_the_follower_dies(home, places, agent, mode):
-    process = client(agent(mode, TALK))
+    process = client(agent(mode, f"init; {UNTIL_TOLD}; {TALK.removeprefix('init; ')}"))
     run_id = process.stdout.readline().strip()
     process.stdout.readline()
     handle = ccnb.attach(run_id)
     assert FollowerLock(Store(home).folder(run_id)).held_elsewhere
+    tell(run_id)
     threading.Timer(0.2, kill, [process]).start()
     assert [e.text for e in handle] == ["", *map(str, range(EVENTS)), "done"]
     assert handle.result().outcome == "success"
@@ -185,16 +189,18 @@ def test_a_watcher_takes_over_when_the_follower_dies(home, places, agent, mode):
 
 
 def test_sweep_leaves_alone_what_can_still_be_attached_to(home, places, agent, mode):
-    run_id = killed_at_first_event(agent(mode, "init; sleep 2; result"))
+    run_id = killed_at_first_event(agent(mode, f"init; {UNTIL_TOLD}; result"))
     assert [(s.run_id, s.removed) for s in ccnb.sweep()] == [(run_id, False)]
+    tell(run_id)
     assert ccnb.attach(run_id).result().outcome == "success"
     wait_for(lambda: places(mode) == [])
 
 
 def test_sweep_leaves_alone_what_a_living_client_follows(home, places, agent, mode):
-    handle = ccnb.start("Do it", **agent(mode, "init; sleep 2; result"))
+    handle = ccnb.start("Do it", **agent(mode, f"init; {UNTIL_TOLD}; result"))
     wait_for(lambda: len(handle.events) == 1)
     assert [s.removed for s in ccnb.sweep(older_than_s=0)] == [False]
+    tell(handle.run_id)
     assert handle.result().outcome == "success"
 
 
@@ -233,9 +239,10 @@ def test_sweep_removes_what_is_beyond_its_lifetime(home, places, agent, mode):
 
 
 def test_sweep_first_brings_home_what_is_done_and_was_not_fetched(home, places, agent, mode):
-    options = agent(mode, "init; sleep 1; echo x >made.txt; result") | {"check": "test -e made.txt"}
-    run_id = killed_at_first_event(options)
+    commands = f"init; {UNTIL_TOLD}; echo x >made.txt; result"
+    run_id = killed_at_first_event(agent(mode, commands) | {"check": "test -e made.txt"})
     (place,) = places(mode)
+    tell(run_id)
     folder = Store(home).folder(run_id)
     wait_for(lambda: b"check" in first_read(get_mode(mode), place, folder, "steps"))
     assert_swept_home(run_id)
@@ -244,8 +251,9 @@ def test_sweep_first_brings_home_what_is_done_and_was_not_fetched(home, places, 
 
 @pytest.mark.needs("bubblewrap")
 def test_sweep_brings_home_what_is_done_and_whose_process_is_gone(home, places, agent):
-    options = agent("local", "init; echo x >made.txt; result") | {"check": "test -e made.txt"}
-    run_id = killed_at_first_event(options)
+    commands = f"init; {UNTIL_TOLD}; echo x >made.txt; result"
+    run_id = killed_at_first_event(agent("local", commands) | {"check": "test -e made.txt"})
+    tell(run_id)
     wait_for(lambda: places("local") == [])
     assert_swept_home(run_id)
 
@@ -285,10 +293,14 @@ def test_a_run_that_has_lost_its_place_is_ended_and_its_secrets_are_forgotten(ho
 
 def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
     options = agent(mode, "init; sleep 30; result") | {"setup": "sleep 0.3"}
-    for delay_s in (0.0, 0.1, 0.2, 0.4, 1.2):
+    for delay_s in (0.0, 0.1, 0.2, 0.4, 1.2, None):
         process = client(options, WAITING_CLIENT)
         process.stdout.readline()
-        time.sleep(delay_s)
+        if delay_s is None:
+            # However slow the machine is, the last one has come so far.
+            wait_for(lambda: "running" in {row.state for row in ccnb.runs()})
+        else:
+            time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == -signal.SIGINT
         wait_for(lambda: places(mode) == [])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +25,7 @@ from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean
 from tests.conftest import agent_image, near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
-from tests.waiting import kill_gateway, wait_for
+from tests.waiting import kill_gateway, tell, wait_for
 
 SLOW = """
 - say: I make a file.
@@ -169,12 +171,25 @@ def words_in(file: IO[bytes], words: Iterable[str]) -> set[str]:
 
 
 def files_with(text: str, folder: Path) -> list[str]:
-    return [str(p) for p in folder.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
+    return [str(p) for p in folder.rglob("*") if p.is_file() and text.encode() in content(p)]
+
+
+def content(path: Path) -> bytes:
+    # What a run that goes on or the gateway writes anew may be gone by now.
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
 
 
 @pytest.mark.parametrize("variable", ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"])
 def test_the_credential_is_nowhere_in_a_container(home, places, engine_mode, api, variable):
-    server = api(SLOW, variable=variable)
+    looked = threading.Event()
+
+    def wait_for_the_look(_):
+        if len(server.asked) > 1:
+            looked.wait(300)
+
+    server = api(SLOW, variable=variable, special=wait_for_the_look)
     run = ccnb.start("Make a file", mode=engine_mode, auth="gateway")
     wait_for(lambda: len(server.asked) == 2)
     (place,) = places(engine_mode)
@@ -185,6 +200,7 @@ def test_the_credential_is_nowhere_in_a_container(home, places, engine_mode, api
     for secret in (API_KEY, OAUTH_TOKEN):
         assert secret.encode() not in found
         assert files_with(secret, home) == []
+    looked.set()
     result = run.result()
     assert (result.outcome, result.error) == ("success", None)
     assert files_with(key, home) == []
@@ -290,9 +306,10 @@ def test_a_credential_that_the_api_refuses_ends_the_run(home, places, api, monke
 
 @pytest.mark.needs("bubblewrap")
 def test_a_rate_limit_passes_with_its_pause_and_the_run_says_so(home, places, api):
-    api("- {error: 429, retry_after: 3, times: 1, say: At last.}")
+    # On a slow machine the agent itself takes seconds to its first word.
+    api("- {error: 429, retry_after: 18, times: 1, say: At last.}")
     health = set()
-    run = ccnb.start("Do it", mode="local", auth="gateway", stall_s=2)
+    run = ccnb.start("Do it", mode="local", auth="gateway", stall_s=15)
     while not run.done:
         health.add(run.health)
         time.sleep(0.05)
@@ -318,15 +335,19 @@ def test_without_a_credential_nothing_is_started(home):
 def test_a_silent_agent_is_not_wedged_while_the_api_is_busy(home, places, agent, tmp_path, status):
     """Agents have been seen to wait without a word; then only the gateway knows that they do."""
     (tmp_path / "busy.yaml").write_text("- Hi." if status == 200 else "- error: 429")
-    options = agent("local", "init; sleep 6; result") | {"api": f"script:{tmp_path}/busy.yaml"}
+    # What isn't taken for a wedge comes to its end.
+    silent_s = 60 if status == 200 else 6
+    commands = f"init; until [ -e told ]; do say x; sleep 0.2; done; sleep {silent_s}; result"
+    options = agent("local", commands) | {"api": f"script:{tmp_path}/busy.yaml"}
     run = ccnb.start("Do it", stall_s=2, **options)
-    wait_for(lambda: len(run.events) == 1)
+    wait_for(lambda: len(run.events) > 1)
     address = json.loads((home / "gateway.state").read_text())["folder"] + "/s/api.sock"
     key = json.loads((home / "runs" / run.run_id / "gateway.json").read_text())["key"]
     body = {"model": "m", "messages": [], "tools": [{"name": "Bash"}]}
     with httpx.Client(transport=httpx.HTTPTransport(uds=address)) as caller:
         reply = caller.post("http://localhost/v1/messages", headers={"x-api-key": key}, json=body)
     assert reply.status_code == status
+    tell(run.run_id)
     assert run.result().outcome == ("wedged" if status == 200 else "success")
 
 

@@ -12,7 +12,7 @@ from ccnb import _loop
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
-from tests.waiting import wait_for
+from tests.waiting import UNTIL_TOLD, tell, wait_for
 
 DEMO = {"api": "script:demo", "check": "sh wordcount.sh sample.txt | grep -qx 6"}
 
@@ -55,14 +55,20 @@ def test_the_real_agent_does_the_demo_task(home, places, mode):
 
 def test_the_phases_add_up_to_the_wall_time(home, places, mode, agent):
     options = agent(mode, "init; sleep 0.3; result")
-    begun = time.time()
-    result = ccnb.run("Do it", setup="sleep 0.2", check="sleep 0.1", **options)
-    wall_s = time.time() - begun
-    # Before the first phase there is no more than looking at what was asked for.
-    assert -0.05 <= wall_s - result.timings.wall_s < 0.5
-    assert result.timings.setup_s >= 0.2
-    assert result.timings.first_event_s + result.timings.agent_s >= 0.3
-    assert result.timings.check_s >= 0.1
+
+    def outside_s() -> float:
+        begun = time.time()
+        result = ccnb.run("Do it", setup="sleep 0.2", check="sleep 0.1", **options)
+        wall_s = time.time() - begun
+        assert result.timings.setup_s >= 0.2
+        assert result.timings.first_event_s + result.timings.agent_s >= 0.3
+        assert result.timings.check_s >= 0.1
+        assert wall_s - result.timings.wall_s >= -0.05
+        return wall_s - result.timings.wall_s
+
+    # Before the first phase there is no more than looking at what was asked for. A busy machine can only
+    # add to that, so the least of several counts.
+    assert any(outside_s() < 0.5 for _ in range(5))
 
 
 def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, places, mode, agent, tmp_path):
@@ -80,16 +86,19 @@ def test_a_named_workspace_is_worked_on_in_place_and_stays_the_callers(home, pla
 def test_a_removal_that_comes_late_takes_nothing_from_the_workspaces_next_run(
     home, places, mode, agent, tmp_path
 ):
-    options = agent(mode, "init; sleep 1; echo x >>lines; result") | {"workspace": str(tmp_path)}
+    commands = f"init; {UNTIL_TOLD}; echo x >>lines; result"
+    options = agent(mode, commands) | {"workspace": str(tmp_path)}
     earlier = ccnb.start("Do it", **options)
-    wait_for(lambda: Store(home).place(earlier.run_id) is not None)
+    wait_for(lambda: len(earlier.events) > 0)
     place = Place.from_dict(Store(home).place(earlier.run_id))
+    tell(earlier.run_id)
     assert earlier.result().outcome == "success"
     later = ccnb.start("Do it", **options)
     wait_for(lambda: len(later.events) > 0)
     _loop.submit(get_mode(mode).destroy(place)).result()
     # Else it would have been taken for a folder that the engine can't see.
     assert not Store(home).place(later.run_id)["details"].get("archive")
+    tell(later.run_id)
     assert (later.result().outcome, later.result().warnings) == ("success", ())
     assert (tmp_path / "lines").read_text() == "x\n" * 2
     wait_for(lambda: places(mode) == [])
@@ -140,18 +149,20 @@ def test_bytes_of_any_kind_come_through(home, places, mode, agent):
 
 
 def test_an_agent_that_rewrites_its_output_is_noticed(home, places, mode, agent):
-    # One far away is looked at once a second.
-    pause_s = 3 if mode == "fly" else 0.3
-    commands = f"init; say one; sleep {pause_s}; cd $HOME/..; sed -i s/one/two/ out; result >>out"
-    result = run_until_clean(places, **agent(mode, commands))
+    commands = f"init; say one; {UNTIL_TOLD}; cd $HOME/..; sed -i s/one/two/ out; result >>out"
+    handle = ccnb.start("Do it", **agent(mode, commands))
+    wait_for(lambda: len(handle.events) == 2)
+    tell(handle.run_id)
+    result = handle.result()
+    wait_for(lambda: places(mode) == [])
     assert any("changed output" in warning for warning in result.warnings)
     assert result.events[1].text == "one"
 
 
 def test_the_time_limit_ends_the_agent(home, places, mode, agent):
-    result = run_until_clean(places, timeout_s=1, **agent(mode, "init; sleep 60; result"))
+    result = run_until_clean(places, timeout_s=1, **agent(mode, "init; sleep 100; result"))
     assert (result.outcome, result.error.kind) == ("timeout", "timeout")
-    assert result.timings.agent_s < 10
+    assert result.timings.agent_s < 60
 
 
 def test_the_time_limit_holds_for_an_agent_that_stops_its_supervisor(home, places, mode, agent):
@@ -162,7 +173,7 @@ def test_the_time_limit_holds_for_an_agent_that_stops_its_supervisor(home, place
 
 
 def test_a_cancelled_run_keeps_what_it_had(home, places, mode, agent):
-    handle = ccnb.start("Do it", **agent(mode, "init; say hello; echo x >x.txt; sleep 60"))
+    handle = ccnb.start("Do it", **agent(mode, "init; echo x >x.txt; say hello; sleep 60"))
     wait_for(lambda: len(handle.events) == 2)
     handle.cancel()
     result = handle.result()

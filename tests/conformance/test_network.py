@@ -189,7 +189,7 @@ def test_the_ways_out_that_are_tried_are_open_from_here(tmp_path):
 
 
 def test_a_neighbour_is_out_of_reach(home, places, engine_mode, agent, tls, tools):
-    serving = "init; node -e 'require(\"net\").createServer(s => s.end()).listen(8000)' & sleep 30; result"
+    serving = "init; node -e 'require(\"net\").createServer(s => s.end()).listen(8000)' & sleep 300; result"
     neighbour = ccnb.start("Serve", network="open", **agent(engine_mode, serving))
     wait_for(lambda: len(neighbour.events) == 1)
     inspected = connect(engine_mode).inspect(Store(home).place(neighbour.run_id)["id"])
@@ -197,6 +197,7 @@ def test_a_neighbour_is_out_of_reach(home, places, engine_mode, agent, tls, tool
     address = next(
         filter(None, [inspected["NetworkSettings"].get("IPAddress"), *(n["IPAddress"] for n in networks)])
     )
+    wait_for(lambda: listens(address, 8000))
     result = ccnb.run(
         "Try",
         network=[tls.entry],
@@ -204,8 +205,8 @@ def test_a_neighbour_is_out_of_reach(home, places, engine_mode, agent, tls, tool
         check=f"perl escape.pl n=tcp:{address}:8000; {GET} https://{address}:8000/ ca.pem",
         **agent(engine_mode, "init; result"),
     )
-    with contextlib.closing(socket.create_connection((address, 8000), 5)):
-        neighbour.cancel()
+    assert listens(address, 8000)
+    neighbour.cancel()
     shut, refused = result.check.output.splitlines()
     assert shut == "n: shut"
     assert refused.startswith("403 ccnb: network policy")
@@ -213,8 +214,15 @@ def test_a_neighbour_is_out_of_reach(home, places, engine_mode, agent, tls, tool
     wait_for(lambda: places(engine_mode) == [])
 
 
+def listens(host: str, port: int) -> bool:
+    """Return whether somebody answers there, by a connection from here."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 5):
+        return True
+    return False
+
+
 def test_one_place_can_not_use_anothers_list(home, places, mode, agent, tls, tools):
-    rich = agent(mode, "init; echo $HTTPS_PROXY >proxy; sleep 20; result")
+    rich = agent(mode, "init; echo $HTTPS_PROXY >proxy; sleep 300; result")
     first = ccnb.start("Do it", network=[tls.entry], **rich)
     secret = first_line(Store(home).folder(first.run_id).workspace / "proxy")
     name, other = secret.removeprefix("http://").split(":")[:2]

@@ -243,19 +243,19 @@ def test_a_platform_that_does_not_answer_is_out_of_reach():
         asyncio.run(work())
 
 
-def called(server, **how):
-    """Call a server that answers as laid down, patient for a fifth of a second; return the answer."""
+def called(server, timeout_s=2.0, **how):
+    """Call a server that answers as laid down, patient for a while; return the answer."""
 
     async def work():
         caller = Caller(Settings(token=Secret(TOKEN), machines_url=server.url), margin_s=0.0)
-        return await caller.call("POST", server.url, action=("a", "b"), timeout_s=0.2, **how)
+        return await caller.call("POST", server.url, action=("a", "b"), timeout_s=timeout_s, **how)
 
     return asyncio.run(work())
 
 
 def test_who_is_told_when_to_come_again_waits_so_long(answering):
     answering.answers = [(429, {"retry-after": "1"}), (200, {})]
-    assert called(answering, once=True) == {}
+    assert called(answering, timeout_s=60, once=True) == {}
     first, second = answering.asked_at
     assert second - first >= 1
 
@@ -289,15 +289,16 @@ def test_a_call_that_must_not_be_made_twice_and_gets_no_answer_is_unclear(answer
 
 def test_a_pace_lets_a_burst_through_and_then_its_rate():
     async def work():
-        pace, begun, times = Pace(10.0, 2, at_once=1), time.monotonic(), []
-        for _ in range(5):
+        pace, begun, times = Pace(1.0, 2, at_once=1), time.monotonic(), []
+        for _ in range(4):
             async with pace:
                 times.append(time.monotonic() - begun)
         return times
 
     times = asyncio.run(work())
-    assert times[1] < 0.05
-    assert times[4] >= 0.29
+    # One that was no part of the burst would come after a second.
+    assert times[1] < 0.9
+    assert times[3] >= 1.9
 
 
 def test_a_pace_holds_calls_back_while_too_many_have_no_answer():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import ccnb
-from tests.waiting import wait_for
+from tests.waiting import UNTIL_TOLD, tell, wait_for
 
 
 @pytest.mark.needs("bubblewrap")
@@ -29,3 +29,13 @@ def test_a_silent_check_is_not_taken_for_a_slow_agent(home, agent):
         seen.add(run.health)
         time.sleep(0.05)
     assert (run.result().outcome, seen) == ("success", {"ok"})
+
+
+@pytest.mark.needs("bubblewrap")
+def test_an_agent_that_seemed_slow_at_its_end_seems_so_no_more_in_its_check(home, agent):
+    run = ccnb.start("Do it", stall_s=30, check="sleep 3", **agent("local", f"init; {UNTIL_TOLD}"))
+    wait_for(lambda: run.health == "slow")
+    tell(run.run_id)
+    wait_for(lambda: run.state == "checking")
+    assert run.health == "ok"
+    run.result()

@@ -376,7 +376,7 @@ for n in range(0, 600, 3):
     store.append(run_id, events, offset, run_id.encode())
 """
     writers = [child(store, script, run_id) for run_id in ("r1", "r2", "r3")]
-    assert [writer.wait(50) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
     for run_id in ("r1", "r2", "r3"):
         assert [e.raw["n"] for e in store.events(run_id)] == list(range(600))
         assert (store.run(run_id).offset, store.run(run_id).digest) == (600 * 26, run_id.encode())
