@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
+import signal
 import socket
 import stat
 import threading
@@ -100,6 +102,16 @@ def say(home: Path, head: str) -> socket.socket:
     client.connect(str(meeting(home).egress))
     client.sendall(head.encode())
     return client
+
+
+@contextlib.contextmanager
+def held(pid: int) -> Iterator[None]:
+    """Let a process do nothing for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def answer(client: socket.socket) -> str:
@@ -353,6 +365,14 @@ class TestTunnels:
         there = server(echo)
         run = enter(there.entry)
         silent = [say(home, "") for _ in range(300)]
+        tunnel(home, run, there).close()
+        assert silent[0].recv(1) == b""
+
+    def test_nor_do_clients_that_all_come_at_one_moment(self, home, enter, server):
+        there = server(echo)
+        run = enter(there.entry)
+        with held(gateway_pid(home)):
+            silent = [say(home, "") for _ in range(300)]
         tunnel(home, run, there).close()
         assert silent[0].recv(1) == b""
 
