@@ -310,7 +310,7 @@ def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
 @pytest.mark.parametrize("state", ["checking", "collecting"])
 def test_ctrl_c_when_the_agent_is_done_leaves_nothing_behind(home, places, agent, mode, state):
     # With so many files the collecting takes its time.
-    check = {"checking": "sleep 30", "collecting": "seq 10000 | split -l 1 -a 4 -"}[state]
+    check = {"checking": "sleep 30", "collecting": "seq 4000 | split -l 1 -a 4 -"}[state]
     process = client(agent(mode, "init; result") | {"check": check}, WAITING_CLIENT)
     wait_for(lambda: [row.state for row in ccnb.runs()] == [state])
     process.send_signal(signal.SIGINT)
