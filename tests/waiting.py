@@ -70,7 +70,11 @@ def gateway_pid(home: Path) -> int:
 
 def gateway_listens(home: Path) -> list[tuple[str, int]]:
     """Return the TCP addresses on which the gateway of a store listens."""
-    pid = gateway_pid(home)
+    return listens(gateway_pid(home))
+
+
+def listens(pid: int) -> list[tuple[str, int]]:
+    """Return the TCP addresses on which a process listens."""
     found = (one for one in psutil.net_connections("tcp") if one.pid == pid)
     return sorted(one.laddr for one in found if one.status == psutil.CONN_LISTEN)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import tomllib
 
@@ -18,14 +17,14 @@ from tests.cli.conftest import COMMAND
 from tests.conftest import AGENT_IMAGE, agent_image, require
 from tests.doubles import for_arm
 from tests.doubles.fly.client import TOKEN, Double
-from tests.waiting import wait_for
+from tests.waiting import listens, wait_for
 
 pytestmark = pytest.mark.needs("docker")
 
 REGISTRY = """
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
-http: {{addr: 127.0.0.1:{port}}}
+http: {{addr: 127.0.0.1:0}}
 auth:
   token: {{realm: {realm}, service: ccnb, issuer: fly-double, rootcertbundle: {folder}/login.pem}}
 """
@@ -50,15 +49,15 @@ def registry(tmp_path_factory, platform):
     """Return the address of a registry on this machine, which lets in whom the double knows."""
     require("docker-registry")
     folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     (folder / "login.pem").write_text(platform.report()["registry_certificate"])
-    settings = REGISTRY.format(folder=folder, port=port, realm=f"{platform.url}/registry/token")
+    settings = REGISTRY.format(folder=folder, realm=f"{platform.url}/registry/token")
     (folder / "config.yml").write_text(settings)
     process = subprocess.Popen(
         ["docker-registry", "serve", str(folder / "config.yml")], stderr=subprocess.DEVNULL
     )
+    # A port of its own choice: one that is only looked for may be another test's by then.
+    wait_for(lambda: listens(process.pid))
+    ((_, port),) = listens(process.pid)
     wait_for(lambda: answers(port))
     yield f"127.0.0.1:{port}"
     process.terminate()
@@ -170,6 +169,8 @@ def test_status_and_logs_of_a_run(cli, platform, monkeypatch):
     status = cli("fly", "status").out
     assert run_id in status
     assert "started" in status
+    # The platform has a line some time after it was printed.
+    wait_for(lambda: "ccnb: agent" in cli("fly", "logs", run_id).out)
     said = cli("fly", "logs", run_id)
     assert said.code == 0
     assert "ccnb: begun" in said.out

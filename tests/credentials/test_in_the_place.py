@@ -57,7 +57,7 @@ def ask(here, **more):
         **more,
     }
     command = [str(AGENT), "-p", "--output-format=stream-json", "--verbose", "--", "hello"]
-    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, cwd=here)
+    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, cwd=here)
 
 
 @pytest.mark.parametrize(

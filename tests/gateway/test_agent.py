@@ -49,7 +49,7 @@ class Agent:
         if script.startswith("-"):
             (folder / "own.yaml").write_text(script)
             script = str(folder / "own.yaml")
-        api, until = f"script:{script}", time.time() + 120
+        api, until = f"script:{script}", time.time() + 600
         run = register(self.home, "r1", api=api, workspace=str(self.workspace), until=until)
         options = ["-p", "--output-format=stream-json", "--verbose", f"--model={MODEL}"]
         return subprocess.Popen(

@@ -79,7 +79,7 @@ def enter(home: Path) -> Callable[..., Registration]:
     """Return a function that registers a run with a list of hosts, and sees that the gateway serves."""
 
     def make(*hosts: str, run_id: str = "r1") -> Registration:
-        until = time.time() + 60
+        until = time.time() + 600
         run = register(home, run_id, api="script:demo", workspace="/w", until=until, hosts=hosts)
         ensure(home)
         return run
