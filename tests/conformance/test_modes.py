@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ccnb
 from ccnb import _loop
+from ccnb.engine import connect
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
@@ -299,6 +300,13 @@ def test_a_secret_shows_nowhere(home, places, mode, agent):
     assert "hush-hush" not in str(result.to_dict())
     for file in home.glob("ccnb.sqlite3*"):
         assert b"hush-hush" not in file.read_bytes()
+    kept = places(mode)
+    assert "hush-hush" not in str(kept)
+    if mode in ("docker", "podman"):
+        (told,) = [connect(mode).inspect(place.id) for place in kept]
+        # Of all that the engine tells, labels and command too, only the environment has it, where it must be.
+        assert "hush-hush" in str(told["Config"].pop("Env"))
+        assert "hush-hush" not in str(told)
     ccnb.sweep(older_than_s=0)
 
 
