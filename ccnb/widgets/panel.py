@@ -161,7 +161,7 @@ class Form(anywidget.AnyWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.acts: dict[str, Callable[[dict[str, Any]], None]] = {"ready": self._ready, "form": self._write}
+        self.acts: dict[str, Callable[[dict[str, Any]], None]] = {"ready": self._ready}
         self._said: dict[str, Any] = {"busy": False, "error": "", "note": "", "compared": None}
         self.on_msg(self._hear)
 
@@ -171,8 +171,11 @@ class Form(anywidget.AnyWidget):
         self.send(what)
 
     def _hear(self, _: Any, content: Any, __: Any) -> None:
-        act = self.acts.get(str(content.get("kind"))) if isinstance(content, dict) else None
-        if act is not None:
+        kind = str(content.get("kind")) if isinstance(content, dict) else ""
+        if kind == "form":
+            # In its order, and at once: what is said of a run must not be taken away by what came before it.
+            self._do(self._write, content)
+        elif (act := self.acts.get(kind)) is not None:
             # The kernel goes on meanwhile: engines are asked, files are looked at.
             threading.Thread(target=self._do, args=(act, content), name="ccnb-panel", daemon=True).start()
 
@@ -196,7 +199,9 @@ class Form(anywidget.AnyWidget):
         calls = [request.python_of(prompt, options, repeats)]
         if form.get("modes"):
             calls.append(request.comparing_python_of(prompt, options, request.modes_of(form), repeats))
-        self.tell(python=[Redactor().text(call) for call in calls], error="")
+        self.tell(python=[Redactor().text(call) for call in calls])
+        if content.get("edited"):
+            self.tell(error="")
 
 
 def _earlier() -> list[dict[str, str]]:

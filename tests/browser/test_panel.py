@@ -100,6 +100,19 @@ def test_every_field_counts_and_the_call_that_is_copied_does_the_same(panel, hom
     assert len(ccnb.runs()) == 4
 
 
+def test_what_is_said_of_a_run_stays_until_something_is_changed(panel):
+    out = panel.output(0)
+    expect(out.get_by_label("local", exact=True)).to_be_checked()
+    out.get_by_text("the same in Python").click()
+    fill(out, prompt="Go.", workspace="/not/there")
+    # At once: what was typed has not been written down in Python yet.
+    out.get_by_role("button", name="Run", exact=True).click()
+    expect(out.locator(".ccnb-python").first).to_contain_text("/not/there")
+    expect(out.locator(".ccnb-error")).to_contain_text("/not/there isn't there")
+    fill(out, workspace="")
+    expect(out.locator(".ccnb-error")).to_have_text("")
+
+
 def test_stop_ends_the_run_and_the_repeats_after_it(panel, home):
     script = home / "slow.yaml"
     script.write_text("- say: Begun.\n  tools: [{Bash: {command: ls}}]\n- say: Done.\n  wait: 60\n")

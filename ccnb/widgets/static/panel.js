@@ -30,6 +30,7 @@ function choice(...first) {
 class Form {
   constructor(model) {
     this.model = model;
+    this.edited = false;
     this.node = make("div", "ccnb-panel");
     this.fields = {
       prompt: make("textarea"),
@@ -73,8 +74,8 @@ class Form {
     };
     const grid = make("div", "ccnb-fields");
     for (const [name, text] of Object.entries(names)) grid.append(labelled(text, this.fields[name]));
-    this.run = this.button("Run", () => this.send("run", { form: this.values() }));
-    this.compare = this.button("Compare", () => this.send("compare", { form: this.values() }));
+    this.run = this.button("Run", () => this.act("run"));
+    this.compare = this.button("Compare", () => this.act("compare"));
     this.compare.title = "run it in each mode that is ticked, and set these against each other";
     this.stop = this.button("Stop", () => this.send("stop"));
     this.stop.disabled = true;
@@ -91,7 +92,10 @@ class Form {
     this.node.append(this.call(), this.earlier(), this.compared);
     // Without this, the notebook takes the letters for its own keys.
     this.node.addEventListener("keydown", (event) => event.stopPropagation());
-    this.node.addEventListener("input", () => this.changed());
+    this.node.addEventListener("input", () => {
+      this.edited = true;
+      this.changed();
+    });
   }
 
   call() {
@@ -129,6 +133,12 @@ class Form {
     this.model.send({ kind, ...more });
   }
 
+  act(kind) {
+    // What was typed before is in it: that must not take away what is said of it.
+    this.edited = false;
+    this.send(kind, { form: this.values() });
+  }
+
   values() {
     const pairs = Object.entries(this.fields).map(([name, field]) => [
       name,
@@ -140,7 +150,10 @@ class Form {
 
   changed() {
     clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.send("form", { form: this.values() }), 250);
+    this.soon = setTimeout(() => {
+      this.send("form", { form: this.values(), edited: this.edited });
+      this.edited = false;
+    }, 250);
   }
 
   hear(message) {
