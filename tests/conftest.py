@@ -30,20 +30,17 @@ from ccnb.mode._sandbox_choice import chosen
 from ccnb.mode._sbx import Sbx
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
+from tests import images
 from tests.sandboxes import Sandboxes, template
-from tests.waiting import alone
 
 REQUIRED = {name for name in os.environ.get("CCNB_REQUIRE", "").split(",") if name}
 SYSTEM_PYTHON = "/usr/bin/python3"
 AGENT_IMAGE = "localhost/ccnb-test-agent:1"
 DOUBLES = Path(__file__).parent / "doubles"
+
 # How long an example takes says something of the machine alone; all else is as it was.
 settings.register_profile("ccnb", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ccnb")
-
-# How fast an example is says nothing on a machine that does something else as well.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 
 @cache
@@ -273,11 +270,7 @@ def build_agent_image(engine) -> str:
         entry.size = len(recipe)
         archive.addfile(entry, io.BytesIO(recipe))
     buffer.seek(0)
-    # Two at once would make two images, and the one that tests began with would lose its name.
-    with alone("images"):
-        steps = engine.api.build(fileobj=buffer, custom_context=True, tag=AGENT_IMAGE, rm=True, decode=True)
-        assert [step for step in steps if "error" in step] == []
-    return AGENT_IMAGE
+    return images.build(engine, AGENT_IMAGE, fileobj=buffer, custom_context=True)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ccnb.engine import connect
 from ccnb.engine import images as engine_images
-from tests.waiting import alone
+from tests import images
 
 PROGRAMS = Path(__file__).parent / "doubles" / "sandbox" / "bin"
 AGENT_UID = 52018
@@ -91,11 +91,7 @@ def template(base: str) -> str:
         f"FROM {base}\nUSER root\nRUN useradd --create-home --uid {AGENT_UID} --user-group agent\n"
         "USER agent\nWORKDIR /home/agent\n"
     )
-    # As of the agent's image.
-    with alone("images"):
-        steps = engine.api.build(fileobj=io.BytesIO(recipe.encode()), tag=name, rm=True, decode=True)
-        assert [step for step in steps if "error" in step] == []
-    return name
+    return images.build(engine, name, fileobj=io.BytesIO(recipe.encode()))
 
 
 @cache

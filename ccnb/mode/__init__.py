@@ -89,5 +89,5 @@ def get(name: str) -> Mode:
     raise SpecError(f"unknown mode {name!r}{near}")
 
 
-# A forked process needs connections to engines of its own.
+# Modes hold what belongs to their process's loop, which a forked one does not get from its parent.
 os.register_at_fork(after_in_child=get.cache_clear)

@@ -277,7 +277,7 @@ _seeing = asyncio.Lock()
 
 def _begin_anew() -> None:
     """Let a forked process have connections of its own."""
-    global _seeing  # noqa: PLW0603 - another thread of the parent may have held it
+    global _seeing  # noqa: PLW0603 - a lock is its loop's, and that was the parent's
     _seeing = asyncio.Lock()
     _clients.clear()
     _seen_apps.clear()

@@ -22,6 +22,7 @@ _PATIENCE_S = 30.0
 _known: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 _of_parents: list[sqlite3.Connection] = []
+"""Kept to the end: to close what was opened before a fork is not allowed to the child."""
 
 
 class Database:

@@ -69,9 +69,7 @@ def test_the_pause_grows_and_differs_from_row_to_row():
 
 @pytest.mark.needs("bubblewrap")
 def test_a_slower_arm_is_found_and_told(obedient):
-    # So much slower that what a busy machine adds to both doesn't hide it.
-    slow = {"env": {"AGENT": VARIANTS["slow"]["env"]["AGENT"].replace("0.45", "1.0")}}
-    comparison = compare("found", repeats=8, warmups=1, variants=VARIANTS | {"slow": slow})
+    comparison = compare("found", repeats=8, warmups=1)
     frame = comparison.frame
     assert len(frame) == 17
     assert frame["warmup"].sum() == 1

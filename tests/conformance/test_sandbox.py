@@ -13,7 +13,6 @@ import pytest
 
 import ccnb
 from ccnb import _loop
-from ccnb.mode import _sandbox_program
 from ccnb.mode import get as get_mode
 from ccnb.mode.base import Place
 from ccnb.store import Store
@@ -125,8 +124,7 @@ def test_a_daemon_that_hangs_in_the_middle_costs_no_event(home, sandboxes, progr
 @pytest.mark.parametrize("command", ["stop", "rm"])
 def test_a_removal_that_hangs_once_is_made_good(home, sandboxes, sbx, agent, monkeypatch, command):
     # Time enough for all that doesn't hang, on a slow machine too, and not too long for what does.
-    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "8")
-    monkeypatch.setattr(_sandbox_program, "_REMOVE", 1)
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "4")
     sandboxes.faults(f"hang:{command} 1")
     assert ccnb.run("Do it", **agent("sandbox", "init; result")).outcome == "success"
     wait_for(lambda: sandboxes.names == [])
@@ -173,11 +171,10 @@ def test_a_run_ends_with_one_sentence_and_leaves_nothing(home, sandboxes, progra
 
 
 def test_a_start_that_hangs_ends_the_run_and_leaves_nothing(home, sandboxes, sbx, agent, monkeypatch):
-    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "6")
-    monkeypatch.setattr(_sandbox_program, "_EXEC", 2)
+    monkeypatch.setenv("CCNB_SANDBOX_LIMIT_S", "3")
     sandboxes.faults("hang:exec")
     options = with_a_secret(agent("sandbox", "init; result"))
-    with pytest.raises(ccnb.CcnbError, match=r"^`sbx exec` has not answered within 12 s; run `sbx daemon"):
+    with pytest.raises(ccnb.CcnbError, match=r"^`sbx exec` has not answered within 24 s; run `sbx daemon"):
         ccnb.run("Do it", **options)
     assert sandboxes.names == []
     assert left_in(home) == []
