@@ -248,6 +248,12 @@ def test_files_of_any_number_and_size_come_through_whole(home, places, own_doubl
     assert {(f.path, f.change) for f in result.files} >= {("d3/f3.txt", "removed"), ("d4/f4.txt", "changed")}
 
 
+def test_the_files_may_come_before_the_machines_first_process_has_begun(home, places, own_double):
+    own_double(boot_s=3.0)
+    result = run_until_clean(places, **options("init; echo x >made; result"))
+    assert (result.outcome, [f.path for f in result.files]) == ("success", ["made"])
+
+
 def test_a_workspace_that_is_too_large_is_refused_with_what_to_do(home, places, own_double, tmp_path):
     own_double()
     with (tmp_path / "large").open("wb") as file:

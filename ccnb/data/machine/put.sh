@@ -2,8 +2,9 @@
 #
 #   put.sh NUMBER COUNT SUM       the part comes on standard input, in base64
 #
-# Doing it twice does no harm. It prints the part's sum, which the sender compares.
-cd /run/ccnb || exit 1
+# Doing it twice does no harm. It prints the part's sum, which the sender compares. It may come before the
+# machine's first process has made its folders.
+mkdir -pm 700 /run/ccnb && cd /run/ccnb || exit 1
 [ ! -e go ] || { echo "$3"; exit 0; }
 base64 -d >"part.$1" || exit 1
 sum=$(sha256sum <"part.$1" | cut -d ' ' -f 1)

@@ -192,6 +192,8 @@ class Cloud:
         process = (config.get("processes") or [{}])[0]
         init = config.get("init") or {}
         argv = process.get("exec") or init.get("exec")
+        if argv and self.settings.boot_s:
+            argv = ["sh", "-c", f'sleep {self.settings.boot_s}; exec "$@"', "late", *argv]
         guest = config.get("guest") or {"cpus": 1, "memory_mb": 256}
         memory = f"{guest['memory_mb']}m"
         made = self._api.create_container(

@@ -38,6 +38,8 @@ class Settings:
     hang_s: float = 3.0
     pull_s: float = 0.0
     """How long each machine stays in `created`."""
+    boot_s: float = 0.0
+    """How long a machine is `started`, and takes commands, before its first process begins."""
     drop: float = 0.0
     repeat: float = 0.0
     split: int = 4096
