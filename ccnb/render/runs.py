@@ -178,9 +178,9 @@ def comparison(records: Sequence[RunRecord], title: str = "") -> Grid:
 
 
 def _time_row(label: str, records: Sequence[RunRecord], name: str) -> list[list[str | Cell]]:
-    """Return a row of times; none where no run has any."""
+    """Return a row of times; none where no run went through it, however short it was."""
     seconds = [getattr(r.timings, name) for r in records]
-    return [[label, *(duration(s) for s in seconds)]] if any(s and s >= 0.005 for s in seconds) else []
+    return [[label, *(duration(s) for s in seconds)]] if any(seconds) else []
 
 
 def _run_row(run: ListedRun) -> list[str | Cell]:

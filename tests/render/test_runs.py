@@ -120,6 +120,13 @@ def test_comparison_sets_runs_side_by_side():
     assert "setup" not in by_name, "a phase that no run had is no row"
 
 
+def test_comparison_has_a_row_for_a_phase_however_short_it_was():
+    # Which rows there are doesn't hang on how fast a machine is.
+    quick = replace(RECORD, timings=replace(RECORD.timings, start_s=0.001))
+    lines = shown(render.comparison([quick, quick])).splitlines()
+    assert [line.split() for line in lines if "start" in line] == [["start", "0.00", "s", "0.00", "s"]]
+
+
 @given(st.lists(SECONDS, min_size=len(PHASES), max_size=len(PHASES)), st.integers(10, 100))
 def test_a_bar_never_leaves_its_width(seconds, width):
     bar = render.phase_bar(Timings(**dict(zip(PHASES, seconds, strict=True))), width)
