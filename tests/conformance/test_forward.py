@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
@@ -25,6 +24,7 @@ from tests.conformance.test_engines import CLIENT as ENGINES_CLIENT
 from tests.conformance.test_modes import run_until_clean
 from tests.conftest import agent_image, near_modes
 from tests.modelapi import API_KEY, DO_IT, OAUTH_TOKEN, ModelApi
+from tests.searching import files_with
 from tests.waiting import kill_gateway, tell, wait_for
 
 SLOW = """
@@ -168,16 +168,6 @@ def words_in(file: IO[bytes], words: Iterable[str]) -> set[str]:
         # A word may begin in one piece and end in the next.
         rest = rest[-max(map(len, words)) :]
     return found
-
-
-def files_with(text: str, folder: Path) -> list[str]:
-    return [str(p) for p in folder.rglob("*") if p.is_file() and text.encode() in content(p)]
-
-
-def content(path: Path) -> bytes:
-    # What a run that goes on or the gateway writes anew may be gone by now.
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
     return b""
 
 

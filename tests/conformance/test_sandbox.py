@@ -18,6 +18,7 @@ from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
 from tests.conformance.test_modes import DEMO, run_until_clean
+from tests.searching import content_of, files_with
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
@@ -153,7 +154,7 @@ def left_in(home):
     files = [file for file in home.rglob("*") if file.is_file()]
     assert any(file.name.startswith("ccnb.sqlite3") for file in files)
     kept_in = ("env", "secrets", "gateway.json")
-    return [file for file in files if file.name in kept_in or b"left-behind-4711" in file.read_bytes()]
+    return [file for file in files if file.name in kept_in or b"left-behind-4711" in content_of(file)]
 
 
 @pytest.mark.parametrize("fault", FATAL)
@@ -274,7 +275,7 @@ def test_the_proxys_credential_is_nowhere_inside(home, places, sandboxes, progra
     assert {headers["x-api-key"] for headers in api} == {SECRET}
     assert SECRET not in result.check.output
     assert "ANTHROPIC_API_KEY=proxy-managed" in result.check.output
-    assert not any(SECRET in file.read_text(errors="replace") for file in home.rglob("*") if file.is_file())
+    assert files_with(SECRET, home) == []
     wait_for(lambda: places("sandbox") == [])
 
 

@@ -27,6 +27,7 @@ from ccnb.gateway.registration import register, unregister
 from ccnb.gateway.upstream import API_URL, Pass, Upstream
 from ccnb.redact import Secret
 from tests.modelapi import API_KEY, OAUTH_TOKEN, TALK, ModelApi
+from tests.searching import files_with
 from tests.waiting import wait_for
 
 
@@ -290,7 +291,7 @@ class TestTheCredential:
             "calls.jsonl",
             "gateway.log",
         }
-        assert [path for path in files if API_KEY.encode() in path.read_bytes()] == []
+        assert files_with(API_KEY, agent.home) == []
 
     def test_one_of_another_kind_is_refused(self, agent: Agent, api: ModelApi) -> None:
         given = Pass("CLAUDE_CODE_OAUTH_TOKEN", Secret(OAUTH_TOKEN), Upstream(api.url))

@@ -13,6 +13,7 @@ from ccnb.mode import _push
 from tests.conformance.test_attach import client, kill
 from tests.conftest import bridge_address
 from tests.doubles.git_host import TOKEN, GitHost
+from tests.searching import files_with
 from tests.waiting import wait_for
 
 URL = "https://git.example/team/work"
@@ -105,8 +106,7 @@ def test_results_are_pushed_though_nobody_is_there_and_the_token_shows_nowhere(
     wait_for(lambda: places("fly") == [])
     assert TOKEN not in seen
     assert TOKEN not in machines
-    kept = [path for path in home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
-    assert kept == []
+    assert files_with(TOKEN, home) == []
     assert set(host.asked_by) == {"x-access-token"}
 
 
