@@ -67,9 +67,14 @@ def plain(line: str) -> str:
 
 def missing_from(shown: str, printed: str) -> list[str]:
     """Return the lines of an output as shown that did not come, in that order, in what was printed."""
-    rest = iter([plain(line) for line in printed.splitlines()])
-    wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
-    return [line for line in wanted if line not in rest]
+    rest = [plain(line) for line in printed.splitlines()]
+    missing = []
+    for line in [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]:
+        if line in rest:
+            rest = rest[rest.index(line) + 1 :]
+        else:
+            missing.append(line)
+    return missing
 
 
 def session_of(run: list[Block], folder: Path, env: dict[str, str]) -> str:
