@@ -6,7 +6,10 @@ from tests.documents import missing_from
 
 
 def test_figures_and_ids_may_differ_and_lines_may_lie_between():
-    assert missing_from("took 1.5 s\n...\nrun 261124-074444-s57zf", "took 12 s\nmore\nrun 261125-074446-yrmzg") == []
+    assert (
+        missing_from("took 1.5 s\n...\nrun 261124-074444-s57zf", "took 12 s\nmore\nrun 261125-074446-yrmzg")
+        == []
+    )
 
 
 def test_a_line_that_is_missing_hides_none_of_those_below_it():

@@ -11,7 +11,7 @@ from typing import Any
 from ccnb import stats
 from ccnb.errors import SpecError, did_you_mean
 from ccnb.frames.compared import Frame
-from ccnb.render import count, duration, money
+from ccnb.render import count, duration, money, number
 
 ALPHA = 0.05
 
@@ -69,17 +69,18 @@ class Contrast:
         if self.metric == "passed":
             what = f"{self.b} passes {100 * self.difference.estimate:+.0f} points against {self.a}"
         elif self.difference.scale == "ratio":
-            times = f"{self.difference.estimate:.3g} times that of {self.a}"
+            times = f"{number(self.difference.estimate)} times that of {self.a}"
             what = f"{self.b} has {times}, by the medians {b} and {a}"
         else:
-            what = f"{self.b} differs from {self.a} by {self.difference.estimate:+.3g}"
+            sign = "+" if self.difference.estimate > 0 else ""
+            what = f"{self.b} differs from {self.a} by {sign}{number(self.difference.estimate)}"
         return f"{self.metric}: {what} ({self._numbers()})"
 
     def _no_claim(self) -> str:
         text = f"{self.metric}: no evidence of a difference between {self.a} and {self.b} ({self._numbers()})"
         if math.isnan(self.detectable) or not self.detectable:
             return text
-        size = f"{100 * self.detectable:.2g} {'points' if self.metric == 'passed' else '%'}"
+        size = f"{number(100 * self.detectable, 2)} {'points' if self.metric == 'passed' else '%'}"
         return f"{text}; one of {size} would have been found four times in five"
 
     def _pairs(self) -> str:
@@ -89,8 +90,8 @@ class Contrast:
         d = self.difference
         word = "ratio" if d.scale == "ratio" else "difference"
         of = f" among {self.family}" if self.family > 1 else ""
-        interval = f"95 % interval {d.low:.3g} to {d.high:.3g}"
-        return f"{word} {d.estimate:.3g}, {interval}, {_p(self.p)}{of}, {self._pairs()}"
+        interval = f"95 % interval {number(d.low)} to {number(d.high)}"
+        return f"{word} {number(d.estimate)}, {interval}, {_p(self.p)}{of}, {self._pairs()}"
 
 
 def _p(p: float) -> str:
@@ -105,7 +106,7 @@ def shown(metric: str, value: float) -> str:
         return duration(value)
     if metric.endswith("_usd"):
         return money(value)
-    return count(round(value)) if metric.endswith("_tokens") else f"{value:.3g}"
+    return count(round(value)) if metric.endswith("_tokens") else number(value)
 
 
 def contrasts(frame: Frame, axes: Sequence[str], pairs: Iterable[Wanted]) -> list[Contrast]:

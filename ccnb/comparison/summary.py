@@ -9,7 +9,7 @@ from typing import Any
 from ccnb import stats
 from ccnb.comparison.contrast import Contrast, counted, shown
 from ccnb.frames.compared import Frame, table
-from ccnb.render import Cell, Grid, count, duration, money
+from ccnb.render import Cell, Grid, count, duration, money, number
 from ccnb.results import PHASES
 
 _TIMES = ("wall_s", *PHASES, "model_s", "tools_s")
@@ -152,7 +152,8 @@ def _with_interval(row: dict[str, Any]) -> str:
     middle = shown("wall_s", row["wall_s"])
     if math.isnan(row["wall_s_low"]):
         return middle
-    return f"{middle} ({row['wall_s_low']:.3g} to {row['wall_s_high']:.3g})"
+    show = number if row["wall_s_high"] < 60 else duration
+    return f"{middle} ({show(row['wall_s_low'])} to {show(row['wall_s_high'])})"
 
 
 def _or_dash(value: float, show: Any) -> str:

@@ -26,6 +26,7 @@ from ccnb.plots.canvas import (
     scale,
     spread,
 )
+from ccnb.render import number
 from ccnb.render.palette import PHASE_COLOURS
 
 _TOKEN_COLOURS = {
@@ -151,10 +152,10 @@ def plot_tools(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     if frame.empty:
         return empty(ax, "no call of a tool")
     height = 0.8 / len(modes)
-    for number, mode in enumerate(modes):
+    for lane, mode in enumerate(modes):
         calls = frame[frame["mode"] == mode]
         look = {"color": colours(modes)[mode], "label": f"{mode} (n = {calls['run_id'].nunique()})"}
-        _tool_bars(ax, calls, tools, (number + 0.5) * height - 0.4, height=height, **look)
+        _tool_bars(ax, calls, tools, (lane + 0.5) * height - 0.4, height=height, **look)
     rows_of(ax, [plain(tool) for tool in tools])
     ax.set_xlim(0, ax.get_xlim()[1] * 1.15)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -182,7 +183,7 @@ def _tool_bars(
         hatch="////",
         linewidth=0,
     )
-    texts = [f"{n}, {s:.2g} s" if n else "" for n, s in zip(counts, seconds, strict=True)]
+    texts = [f"{n}, {number(s, 2)} s" if n else "" for n, s in zip(counts, seconds, strict=True)]
     ax.bar_label(bars, texts, padding=3, fontsize="small", color=INK)
 
 

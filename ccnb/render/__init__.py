@@ -16,7 +16,7 @@ from ccnb.render.runs import (
     timing_text,
     verdict,
 )
-from ccnb.render.text import count, duration, harmless, money, one_line, size
+from ccnb.render.text import count, duration, harmless, money, number, one_line, size
 from ccnb.render.token import token_table
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "harmless",
     "money",
     "network_table",
+    "number",
     "one_line",
     "phase_bar",
     "readiness_table",

@@ -53,6 +53,16 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def number(value: float, digits: int = 3) -> str:
+    """Return a number by its first few digits; a large one by all of them, and none with an exponent.
+
+    >>> [number(x) for x in (0.12345, 99.96, 1234.5, -0.5)], number(123.4, 2)
+    (['0.123', '100', '1,234', '-0.5'], '123')
+    """
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if "e+" in text else text
+
+
 def size(count: int) -> str:
     """Return a number of bytes as people write it.
 

@@ -41,3 +41,18 @@ def test_what_would_have_been_found_is_said_for_the_whole_family(home):
     assert alone.family == 3
     assert among.family == 6
     assert among.detectable > alone.detectable
+
+
+def test_a_large_difference_is_told_in_plain_digits(home):
+    arms = tuple(Arm({"mode": mode}, RunSpec(prompt="x", mode=mode)) for mode in MODES[:2])
+    matrix = Matrix(arms=arms, axes={"mode": MODES[:2]}, repeats=8, warmups=0, seed=1, concurrency=1)
+    # In one half of the blocks the second arm takes 2,000 times as long as the first; in the other as long.
+    keep_comparison(
+        Store(home), "far", matrix, lambda row: {"wall_s": 4000.0 if row.arm and row.number % 4 < 2 else 2.0}
+    )
+    comparison = ccnb.Comparison("far")
+    contrast = comparison.contrast("mode", "docker", "podman")
+    assert contrast.detectable > 1
+    assert contrast.difference.high > 1000
+    assert "e+" not in str(contrast)
+    assert "e+" not in str(comparison)
