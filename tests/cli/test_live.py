@@ -10,9 +10,11 @@ import pytest
 
 from ccnb.store import Store
 from tests.cli.conftest import COMMAND
+from tests.waiting import UNTIL_TOLD, tell
 
 SLOW = "init; say 'I begin.'; echo x >made.txt; sleep 60; result"
 SHORT = "init; say 'I begin.'; sleep 1.5; say 'I end.'; result"
+TOLD = f"init; say 'I begin.'; {UNTIL_TOLD}; say 'I end.'; result"
 HARD = "trap '' INT TERM; init; say 'I begin.'; while :; do sleep 1; done"
 
 
@@ -21,12 +23,13 @@ def the_run(home):
     return row
 
 
-def test_a_terminal_shows_a_line_below_that_goes_away(terminal, task, mode):
-    screen = terminal(*task(mode, SHORT))
+def test_a_terminal_shows_a_line_below_that_goes_away(terminal, home, task, mode):
+    screen = terminal(*task(mode, TOLD))
     screen.wait_for("I begin.")
+    screen.wait_for("running")
+    tell(the_run(home).run_id)
     screen.wait_for("1 turn")
     assert screen.end() == 0
-    assert "running" in screen.seen
     assert "success" in screen.seen
 
 
@@ -68,12 +71,12 @@ def test_a_second_interrupt_does_not_wait(terminal, home, cli, task, engine_mode
 
 def test_background_leaves_a_run_that_attach_follows_from_its_first_event(cli, home, task, mode, places):
     # It must not be over before the command has left it.
-    longer = SHORT.replace("sleep 1.5", "sleep 4")
-    started = cli(*task(mode, longer, "--bg"))
+    started = cli(*task(mode, TOLD, "--bg"))
     run_id = started.out.strip()
     assert started.code == 0
     assert f"`ccnb attach {run_id}` follows it" in started.err
     assert the_run(home).state in ("running", "checking")
+    tell(run_id)
     done = cli("attach", run_id)
     assert done.code == 0, done.err
     for words in ("claude 0, model m", "I begin.", "I end.", "success"):

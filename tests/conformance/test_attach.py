@@ -116,7 +116,8 @@ def test_a_client_killed_at_any_moment_costs_nothing(home, places, mode, agent, 
 
 
 def test_a_client_that_ends_before_its_run_leaves_it_to_whoever_attaches(home, places, mode, agent):
-    leaving = client(agent(mode, TALK), LEAVING_CLIENT)
+    # Done well after the interpreter has begun to end, and well before it has ended.
+    leaving = client(agent(mode, TALK.replace("result", "sleep 1.5; result")), LEAVING_CLIENT)
     run_id = leaving.stdout.readline().strip()
     assert leaving.wait(60) == 0
     assert ccnb.runs()[0].record is None

@@ -140,9 +140,10 @@ def test_the_original_pace_is_kept_where_it_is_wanted(home, places, api, tmp_pat
     first = run_until_clean(places, "Say it", mode="local", api=f"record:{tape}").calls[0]
     fast = run_until_clean(places, "Say it", mode="local", api=f"replay:{tape}").calls[0]
     slow = run_until_clean(places, "Say it", mode="local", api=f"replay:{tape}?pace=original").calls[0]
-    assert fast["duration_s"] < 0.5
-    assert slow["first_byte_s"] == pytest.approx(first["first_byte_s"], abs=0.2)
-    assert slow["duration_s"] == pytest.approx(first["duration_s"], abs=0.4)
+    assert fast["duration_s"] < first["duration_s"] / 2
+    # A busy machine can only add to it.
+    assert slow["first_byte_s"] > first["first_byte_s"] * 0.9
+    assert slow["duration_s"] > first["duration_s"] * 0.9
 
 
 @pytest.mark.needs("bubblewrap")

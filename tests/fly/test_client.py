@@ -288,17 +288,16 @@ def test_a_call_that_must_not_be_made_twice_and_gets_no_answer_is_unclear(answer
 
 
 def test_a_pace_lets_a_burst_through_and_then_its_rate():
-    async def work():
+    async def second_s():
         pace, begun, times = Pace(1.0, 2, at_once=1), time.monotonic(), []
         for _ in range(4):
             async with pace:
                 times.append(time.monotonic() - begun)
-        return times
+        assert times[3] >= 1.9
+        return times[1]
 
-    times = asyncio.run(work())
-    # One that was no part of the burst would come after a second.
-    assert times[1] < 0.9
-    assert times[3] >= 1.9
+    # One that was no part of the burst would come after a second; a busy machine can only add to it.
+    assert any(asyncio.run(second_s()) < 0.9 for _ in range(5))
 
 
 def test_a_pace_holds_calls_back_while_too_many_have_no_answer():

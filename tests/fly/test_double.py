@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -101,11 +103,18 @@ def test_calls_beyond_a_burst_are_refused_for_a_while_and_counted(double):
     assert double.report()["violations"] == ["GET machines mine"] * len(refused)
 
 
+def free_port() -> int:
+    """Return a port that is free, and that no process gets that asks for any."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("of a hundred ports none is free")
+
+
 @docker
 def test_it_listens_where_it_is_told_and_says_so():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.doubles.fly", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"

@@ -33,16 +33,15 @@ def test_all_are_there_and_twice_is_harmless(shell):
     assert magics(shell) == {"line": set(), "cell": set()}
 
 
-def test_loading_is_not_felt():
+def test_loading_brings_in_nothing_that_takes_its_time():
     code = (
-        "import time; from IPython.core.interactiveshell import InteractiveShell; s = InteractiveShell();"
-        "t = time.perf_counter(); s.run_line_magic('load_ext', 'ccnb'); print(time.perf_counter() - t)"
+        "import sys; from IPython.core.interactiveshell import InteractiveShell; s = InteractiveShell();"
+        "before = set(sys.modules); s.run_line_magic('load_ext', 'ccnb');"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
-    took = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(took) < 0.25
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"anywidget", "docker", "httpx", "ipywidgets", "matplotlib", "nbformat", "numpy", "pandas", "rich"}
+    assert slow & set(done.stdout.split()) == set()
 
 
 def test_what_belongs_to_another_extension_is_left(bare_shell):
