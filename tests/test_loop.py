@@ -99,9 +99,12 @@ def test_what_was_left_behind_comes_to_its_end_when_the_program_does():
     program = """
 import asyncio
 from ccnb import _loop
-from tests.waiting import wait_for
+
+said = []
 
 async def behind():
+    while not said:
+        await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
     print("removed", flush=True)
 
@@ -110,6 +113,7 @@ async def work():
 
 _loop.run(work())
 print("result", flush=True)
+said.append(True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout.split(), done.returncode) == (["result", "removed"], 0)
