@@ -94,10 +94,11 @@ def assert_head(out):
     expect(out.locator(".ccnb-doing")).to_have_text("Bash until [ -e go ]; do sleep 0.1; done")
     expect(out.locator(".ccnb-counted")).to_have_text(re.compile(r"^7 turns · [\d,]+ tokens · ≈ \$0\.\d+$"))
     bar = out.locator(".ccnb-bar")
-    expect(bar).to_have_attribute("aria-label", re.compile(r"create \d+\.\d\d s, .*model \d+\.\d\d s"))
+    # To start it takes a while on any machine; what takes less than 5 ms has no part in the bar.
+    expect(bar).to_have_attribute("aria-label", re.compile(r"start \d+\.\d\d s, .*model \d+\.\d\d s"))
     expect(bar.get_by_title(re.compile(r"^model: \d+\.\d\d s$"))).to_be_visible()
     elapsed = out.locator(".ccnb-time")
-    expect(elapsed).to_have_text(re.compile(r"^\d+\.\d s$"))
+    expect(elapsed).to_have_text(re.compile(r"^(\d+\.\d s|\d+ min \d\d s)$"))
     expect(elapsed).not_to_have_text(elapsed.inner_text())
 
 
