@@ -202,8 +202,10 @@ def _with_clean_up(result: RunResult) -> RunResult:
     store = Store()
     until = time.monotonic() + _CLEAN_UP_LIMIT_S
     while time.monotonic() < until:
+        # Asked first: how long its removal took is written down before it is.
+        is_gone = store.place(result.run_id) is None
         row = store.run(result.run_id)
-        if row.record and (row.record.timings.cleanup_s is not None or store.place(result.run_id) is None):
+        if row.record and (row.record.timings.cleanup_s is not None or is_gone):
             return api.result_of(row)
         if result.spec.keep:
             break

@@ -286,10 +286,13 @@ class Execution:
     async def _clean_up(self, place: Place, record: RunRecord) -> None:
         """Remove the place, behind the result. What fails is left to `sweep`."""
         begun = time.monotonic()
-        await self._placing.remove(place)
+        is_gone = await self._placing.destroy(place)
         record = replace(record, warnings=tuple(self._progress.warnings))
         took = replace(record.timings, cleanup_s=time.monotonic() - begun)
         self._store.update_record(replace(record, timings=took))
+        if is_gone:
+            # Last: who sees that the place is gone finds how long that took.
+            self._store.set_place_removed(record.run_id)
 
     async def _give_up(self, outcome: str, error: ErrorInfo) -> RunResult:
         """End a run that can't go on: bring home what there is, remove the place, write it down."""

@@ -169,18 +169,26 @@ class Placing:
             self.progress.baseline = workspaces.snapshot(self.folder, self.workspace)
 
     async def remove(self, place: Place) -> None:
-        """Remove the place. Engines refuse now and then what they do a moment later."""
+        """Remove the place, and write that down."""
+        if await self.destroy(place):
+            self.store.set_place_removed(self.run_id)
+
+    async def destroy(self, place: Place) -> bool:
+        """Remove the place; return whether it is gone.
+
+        Engines refuse now and then what they do a moment later.
+        """
         for pause_s in (*_REMOVAL_PAUSES_S, None):
             try:
                 await self.mode.destroy(place)
             except CcnbError as error:
                 if pause_s is None:
                     self.warn(f"the place could not be removed ({error.message}); run `ccnb sweep`")
-                    return
+                    break
                 await asyncio.sleep(pause_s)
             else:
-                self.store.set_place_removed(self.run_id)
-                return
+                return True
+        return False
 
 
 async def _whole(work: Awaitable[T]) -> T:

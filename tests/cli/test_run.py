@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -139,6 +141,25 @@ def test_several_modes_are_set_side_by_side(cli, home, task, agent):
     assert table.splitlines()[1].split() == ["docker", "local"]
     for row in Store(home).runs():
         assert f"ccnb show {row.run_id}" in table
+
+
+KNOWN_AT_THE_END = """
+CREATE TABLE known (cleanup_s REAL);
+CREATE TRIGGER removed AFTER UPDATE OF removed_at ON places BEGIN
+    INSERT INTO known SELECT record ->> '$.timings.cleanup_s' FROM runs WHERE runs.run = new.run;
+END;
+"""
+
+
+@in_one_mode
+def test_who_sees_that_a_place_is_gone_finds_how_long_that_took(cli, home, task, mode):
+    cli("runs")
+    with closing(sqlite3.connect(home / "ccnb.sqlite3")) as database:
+        database.executescript(KNOWN_AT_THE_END)
+        cli(*task(mode, GOOD))
+        ((cleanup_s,),) = database.execute("SELECT cleanup_s FROM known")
+    assert cleanup_s == Store(home).runs()[0].record.timings.cleanup_s
+    assert cleanup_s > 0
 
 
 @pytest.mark.needs("bubblewrap")
