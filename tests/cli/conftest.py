@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -54,6 +55,10 @@ class Terminal:
     screen: int
     seen: str = ""
     code: int | None = field(default=None)
+    # What is read may end within a character.
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
 
     def press(self, keys: str) -> None:
         os.write(self.screen, keys.encode())
@@ -80,7 +85,7 @@ class Terminal:
             data = os.read(self.screen, 65_536)
         except OSError:
             return False
-        self.seen += data.decode(errors="replace")
+        self.seen += self._decoder.decode(data)
         return bool(data)
 
 
