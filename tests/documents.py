@@ -61,6 +61,8 @@ def blocks_of(path: Path) -> list[Block]:
 def plain(line: str) -> str:
     """Return a line of output without what differs from run to run: figures, ids, and the space they take."""
     line = re.sub(r"\d{6}-\d{6}-\w{5}", "ID", line)
+    # From a minute on a time has other units.
+    line = re.sub(r"\d+ min \d\d s|\d+ h \d\d min", "N s", line)
     line = re.sub(r"\d[\d,.]*", "N", line)
     return re.sub(r"[ ─]+", " ", line).strip()
 

@@ -12,6 +12,11 @@ def test_figures_and_ids_may_differ_and_lines_may_lie_between():
     )
 
 
+def test_a_time_is_a_figure_however_long_it_is():
+    assert missing_from("image  1.50 s  0.01 s", "image  1 min 02 s  0.01 s") == []
+    assert missing_from("image  1.50 s", "image  2 h 01 min") == []
+
+
 def test_a_line_that_is_missing_hides_none_of_those_below_it():
     assert missing_from("one\ntwo\nthree", "one\nthree") == ["two"]
 
