@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from ccnb.comparison import elsewhere, fate, locks, more
@@ -69,6 +70,7 @@ class Driver:
         self._tokens = 0
         self._done = 0
         self._began = time.monotonic()
+        self._turns: dict[str, asyncio.Lock] = {}
         self._next_place: dict[str, float] = {}
         self._rows = self.matrix.rows()
 
@@ -184,8 +186,8 @@ class Driver:
 
     async def _run_here(self, row: Row, attempt: Attempt, kept: RunRow | None) -> RunRecord:
         if kept is None:
-            await self._keep_pace(self.arms[row.arm].spec.mode)
-            run = await asyncio.to_thread(self._begin, row, attempt)
+            async with self._turn(self.arms[row.arm].spec.mode):
+                run = await asyncio.to_thread(self._begin, row, attempt)
         else:
             run = await asyncio.to_thread(api.attach, attempt.run_id)
         self._live.add(run)
@@ -252,12 +254,18 @@ class Driver:
         tries.append(attempt)
         return attempt
 
-    async def _keep_pace(self, mode: str) -> None:
-        pace_s = _PACE_S.get(mode, 0.0)
-        now = time.monotonic()
-        at = max(now, self._next_place.get(mode, now))
-        self._next_place[mode] = at + pace_s
-        await asyncio.sleep(at - now)
+    @asynccontextmanager
+    async def _turn(self, mode: str) -> AsyncIterator[None]:
+        """Let runs begin one after the other, no faster than the mode's platform makes places."""
+        if mode not in _PACE_S:
+            yield
+            return
+        async with self._turns.setdefault(mode, asyncio.Lock()):
+            await asyncio.sleep(self._next_place.get(mode, 0.0) - time.monotonic())
+            try:
+                yield
+            finally:
+                self._next_place[mode] = time.monotonic() + _PACE_S[mode]
 
     def _count_what_is_there(self) -> None:
         for kept in comparisons.kept(self.store, self.name).values():

@@ -72,4 +72,4 @@ def test_machines_far_away_are_made_one_after_the_other_though_several_go_on_at_
     begun = frame["started_at"].sort_values()
     ended = begun + pd.to_timedelta(frame.loc[begun.index, "wall_s"], unit="s")
     assert begun.iloc[2] < ended.iloc[0], "they went on at once"
-    assert (begun.diff().dropna().dt.total_seconds() > 0.8 * BETWEEN_MACHINES_S).all()
+    assert (begun.diff().dropna().dt.total_seconds() > BETWEEN_MACHINES_S).all()
