@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import nbformat
 import pytest
 
@@ -46,6 +48,8 @@ def test_a_notebook_becomes_a_page_that_stands_alone(tmp_path):
 
 
 def test_the_same_outputs_give_the_same_bytes(tmp_path):
+    # On a new machine matplotlib makes a list of fonts, and says so in the first notebook if that takes long.
+    importlib.import_module("matplotlib.font_manager")
     path = notebook(tmp_path / "a.ipynb", "%matplotlib inline\n" + DRAWS)
     for target in ("one.html", "two.html", "one.ipynb", "two.ipynb"):
         execute_report(path, output=tmp_path / target)
