@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -80,8 +81,10 @@ def argv(plan: Plan) -> list[str]:
 def enter(process: psutil.Process, command: Sequence[str]) -> list[str]:
     """Return a command that runs another one in the namespaces of a run."""
     inner = process
-    for child in process.children():
-        inner = child
+    # It may end at this moment; then the command says so.
+    with suppress(psutil.NoSuchProcess):
+        for child in process.children():
+            inner = child
     spaces = ["--user", "--preserve-credentials", "--mount", "--pid", "--net", "--ipc", "--uts"]
     inside = ["sh", "-c", 'cd "$0" && exec "$@"', LAYOUT.workspace, *command]
     return ["nsenter", f"--target={inner.pid}", *spaces, "--", *inside]

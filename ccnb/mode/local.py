@@ -193,9 +193,20 @@ def _process(place: Place) -> psutil.Process | None:
         os.waitpid(pid, os.WNOHANG)
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        if abs(process.create_time() - place.details["created"]) < 1 and not _is_dead(process):
+        if _is_same(process, place) and not _is_dead(process):
             return process
     return None
+
+
+def _is_same(process: psutil.Process, place: Place) -> bool:
+    """Return whether a process is the place's and no later one of the same number.
+
+    When it began is counted from the machine's start, and that moves with a clock that is set. Where its
+    label can be read, which is not on every system, that can't be mistaken.
+    """
+    if abs(process.create_time() - place.details["created"]) < 1:
+        return True
+    return process.environ().get(RUN_VARIABLE) == place.run_id
 
 
 def _state(place: Place) -> PlaceState:
