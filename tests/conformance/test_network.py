@@ -25,6 +25,7 @@ from ccnb.store import Store
 from tests.conformance.test_attach import client, kill
 from tests.conformance.test_modes import DEMO, run_until_clean
 from tests.conftest import DOUBLES, SHARED_KERNEL
+from tests.searching import content_of
 from tests.waiting import kill_gateway, wait_for
 
 pytestmark = pytest.mark.needs("openssl")
@@ -257,7 +258,7 @@ def test_the_secret_shows_nowhere(home, places, mode, agent, tls, tools):
     assert result.events[1].text.count("[redacted]") == 3
     assert word not in str(result.to_dict())
     for file in home.glob("ccnb.sqlite3*"):
-        assert word.encode() not in file.read_bytes()
+        assert word.encode() not in content_of(file)
 
 
 def test_a_secret_that_is_asked_for_as_a_host_shows_nowhere_either(home, places, mode, agent, tools):
