@@ -224,19 +224,29 @@ def _destroy(place: Place) -> None:
     if process is not None and place.id:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, 9)
-    # Whoever left the group has kept the variable.
-    ended = [*_of_run(place.run_id), *([process] if process else [])]
-    for other in ended:
-        with suppress(psutil.Error):
-            other.kill()
     until = time.monotonic() + _DEATH_S
-    for other in ended:
+    # Whoever left the group has kept the variable. What begins while we look is seen by the next look.
+    while (left := _left(place, process)) and time.monotonic() < until:
+        _kill(left, until)
+
+
+def _left(place: Place, process: psutil.Process | None) -> list[psutil.Process]:
+    """Return the processes of a run that are there; its first one also where its variables can't be read."""
+    first = [process] if process is not None and not _is_dead(process) else []
+    return [*_of_run(place.run_id), *first]
+
+
+def _kill(processes: Sequence[psutil.Process], until: float) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    for process in processes:
         # Killed is not gone: until then it would be found as a place.
-        while not _is_dead(other) and time.monotonic() < until:
+        while not _is_dead(process) and time.monotonic() < until:
             time.sleep(0.005)
         with suppress(psutil.Error, ChildProcessError):
             # Of those that are not our own children the machine's init takes leave, in its own time.
-            other.wait(timeout=0)
+            process.wait(timeout=0)
 
 
 def _is_dead(process: psutil.Process) -> bool:

@@ -46,6 +46,13 @@ def test_without_a_wall_what_the_agent_leaves_running_ends_with_the_run(home, pl
     assert result.outcome == "success"
 
 
+def test_without_a_wall_what_goes_on_beginning_more_ends_with_it_too(home, places, agent):
+    """While one looks for what is left there is more of it."""
+    commands = "init; (setsid sh -c 'while sleep 0.002; do sleep 300 & done' &) ; result"
+    result = run_until_clean(places, isolation="none", **agent("local", commands))
+    assert result.outcome == "success"
+
+
 def test_no_network_is_refused_where_it_cannot_be_held(home):
     with pytest.raises(ccnb.CcnbError, match="can't be held for a plain process"):
         ccnb.run("Do it", mode="local", isolation="none", network="none", api="script:demo")
