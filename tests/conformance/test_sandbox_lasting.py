@@ -9,7 +9,7 @@ import pytest
 import ccnb
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
-from tests.waiting import wait_for
+from tests.waiting import UNTIL_TOLD, tell, wait_for
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -62,9 +62,10 @@ def test_a_run_of_its_own_is_cold(home, places, sandboxes, agent):
 
 
 def test_a_run_outlives_its_client_in_a_lasting_sandbox_too(home, program, lasting):
-    run_id = killed_at_first_event(lasting("init; say 1; sleep 4; say 2; result"))
+    run_id = killed_at_first_event(lasting(f"init; say 1; {UNTIL_TOLD}; say 2; result"))
     with pytest.raises(ccnb.CcnbError, match=rf"^run {run_id} goes on in sandbox 'tools'; wait for its end"):
         ccnb.run("Do it", **lasting("init; result"))
+    tell(run_id)
     result = ccnb.attach(run_id).result()
     assert (result.outcome, [event.text for event in result.events]) == ("success", ["", "1", "2", "done"])
     assert ccnb.run("Do it", **lasting("init; result")).conditions["sandbox"] == "warm"
