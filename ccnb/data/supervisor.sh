@@ -31,7 +31,8 @@ watch() {
     while sleep 1; do
         now=$(date +%s)
         echo "$now" >"$inside/heartbeat"
-        if [ -e "$inside/stop" ] || [ -e "$inside/enough" ]; then
+        # What was meant for the agent may come when that has just ended by itself.
+        if [ -e "$inside/stop" ] || { [ "$name" = agent ] && [ -e "$inside/enough" ]; }; then
             reason=stopped
         elif [ "$now" -ge "$end" ]; then
             reason=timeout
@@ -136,7 +137,6 @@ work() {
         [ "$code" -eq 0 ] || return
     fi
     step agent "$timeout_s" "$@" 3<"$inside/prompt" >>"$inside/out" 2>>"$inside/err"
-    rm -f "$inside/enough"
     if [ -n "$check" ] && [ ! -e "$inside/stop" ]; then
         # Whatever the agent has put there: it must not keep the check from being done.
         rm -rf "$inside/check.out"

@@ -123,3 +123,12 @@ def test_what_the_real_supervisor_writes_is_understood(inside):
     times = [step.at for step in steps.done.values()]
     assert times == sorted(times)
     assert (inside / "out").read_text() == "the prompt"
+
+
+def test_a_wish_for_the_agents_end_that_comes_late_does_not_end_the_check(inside):
+    """It was on its way when the agent ended by itself."""
+    (inside / "check").write_text(f"touch {inside}/enough; sleep 3; exit 3\n")
+    assert supervise(inside, "true") == 0
+    steps = Steps()
+    steps.feed((inside / "steps").read_bytes())
+    assert (steps.done["check"].code, steps.done["check"].reason) == (3, "exit")
