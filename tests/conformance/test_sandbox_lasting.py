@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 import ccnb
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
-from tests.waiting import wait_for
+from tests.waiting import UNTIL_TOLD, wait_for
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -61,10 +59,11 @@ def test_a_run_of_its_own_is_cold(home, places, sandboxes, agent):
     wait_for(lambda: places("sandbox") == [])
 
 
-def test_a_run_outlives_its_client_in_a_lasting_sandbox_too(home, program, lasting):
-    run_id = killed_at_first_event(lasting("init; say 1; sleep 4; say 2; result"))
+def test_a_run_outlives_its_client_in_a_lasting_sandbox_too(home, program, lasting, tmp_path):
+    run_id = killed_at_first_event(lasting(f"init; say 1; {UNTIL_TOLD}; say 2; result"))
     with pytest.raises(ccnb.CcnbError, match=rf"^run {run_id} goes on in sandbox 'tools'; wait for its end"):
         ccnb.run("Do it", **lasting("init; result"))
+    (tmp_path / "work" / "told").touch()
     result = ccnb.attach(run_id).result()
     assert (result.outcome, [event.text for event in result.events]) == ("success", ["", "1", "2", "done"])
     assert ccnb.run("Do it", **lasting("init; result")).conditions["sandbox"] == "warm"
@@ -81,9 +80,8 @@ def test_who_finds_it_left_by_a_finished_run_takes_it_and_loses_nothing_of_that(
 
 
 def test_a_cancelled_run_leaves_the_sandbox_to_others(home, sandboxes, lasting):
-    run = ccnb.start("Do it", **lasting("init; echo kept >/tmp/tool; sleep 300"))
+    run = ccnb.start("Do it", **lasting("echo kept >/tmp/tool; init; sleep 300"))
     wait_for(lambda: len(run.events) == 1)
-    time.sleep(0.5)
     run.cancel()
     assert run.result().outcome == "cancelled"
     result = ccnb.run("Do it", check="cat /tmp/tool", **lasting("init; result"))
