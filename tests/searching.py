@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, from which others may remove whole folders meanwhile: locks are such."""
+    """Yield the files below a folder, from which others may remove whole folders meanwhile, as locks."""
     for parent, _, names in os.walk(folder):
         yield from (path for name in names if (path := Path(parent, name)).is_file())
 
