@@ -79,7 +79,8 @@ class Sandboxes:
             with suppress(subprocess.CalledProcessError):
                 self.call("rm", "--force", file.stem)
         assert not list(self.folder.glob("*.sandbox"))
-        shutil.rmtree(self.folder)
+        # That one may still be at its last files.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @cache

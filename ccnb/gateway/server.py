@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +34,9 @@ IDLE_S = 30.0
 """Seconds without any live registration after which the gateway ends itself."""
 
 _BACKLOG = 512
+_PORTS = range(20_000, 30_000)
+"""Below those that systems give away: from 32,768 on Linux, from 49,152 elsewhere."""
+_PORT_TRIES = 100
 _TAKE_OVER_S = 10.0
 _GRACE_S = 2
 
@@ -263,7 +268,7 @@ class Gateway:
     async def _listen(self, host: str) -> dict[str, Any]:
         if host not in self._ports:
             try:
-                await self._open_port(host, 0)
+                await self._serve_tcp(host, _bind_any(host))
             except OSError as error:
                 reason = error.strerror or type(error).__name__
                 return {
@@ -272,8 +277,7 @@ class Gateway:
             self._write_state()
         return {"port": self._ports[host]}
 
-    async def _open_port(self, host: str, port: int) -> None:
-        listener = _bind_tcp(host, port)
+    async def _serve_tcp(self, host: str, listener: socket.socket) -> None:
         self._ports[host] = listener.getsockname()[1]
         await self._serve_on(listener)
 
@@ -281,7 +285,7 @@ class Gateway:
         """Listen where the gateway before us did: runs that it left know these ports."""
         for host, port in ((read_json(self._files.state) or {}).get("ports") or {}).items():
             try:
-                await self._open_port(host, port)
+                await self._serve_tcp(host, _bind_tcp(host, port))
             except OSError as error:
                 log.warning("port %s of %s can't be opened again: %s", port, host, error.strerror)
 
@@ -309,6 +313,17 @@ def _bind_unix(path: Path, folder: Path, mode: int) -> socket.socket:
     listener.setblocking(False)
     fresh.rename(path)
     return listener
+
+
+def _bind_any(host: str) -> socket.socket:
+    """Listen on a port that no system gives to whoever asks for any: after our death the next one gets it."""
+    for port in random.sample(_PORTS, _PORT_TRIES):
+        try:
+            return _bind_tcp(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _bind_tcp(host, 0)
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -96,5 +97,11 @@ def _owned(folder: Path) -> Iterator[tuple[str, os.stat_result, Callable[[int, i
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            change = partial(os.chown, name, dir_fd=descriptor, follow_symlinks=False)
+            change = partial(_change_owner, name, descriptor)
             yield str(Path(root, name).relative_to(folder)), status, change
+
+
+def _change_owner(name: str, folder: int, uid: int, gid: int) -> None:
+    """Change the owner of an entry of an open folder; of one that has gone meanwhile there is none."""
+    with suppress(FileNotFoundError):
+        os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)

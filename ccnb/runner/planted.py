@@ -34,10 +34,18 @@ def watched_state(workspace: Path) -> dict[str, str]:
 def planted(workspace: Path, before: dict[str, str]) -> list[FileChange]:
     """Return which of them were made or changed since `watched_state`."""
     return [
-        FileChange(path, "changed" if path in before else "made", (workspace / path).lstat().st_size, True)
+        FileChange(path, "changed" if path in before else "made", _size(workspace / path), True)
         for path, digest in watched_state(workspace).items()
         if before.get(path) != digest
     ]
+
+
+def _size(path: Path) -> int:
+    """Return a file's bytes; none where it has gone since it was seen."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _watched(workspace: Path) -> Iterator[Path]:

@@ -132,7 +132,8 @@ def changes(folder: RunFolder, workspace: Path, before: str) -> list[FileChange]
     first, after = folder.path / "git" / _BEFORE, folder.path / "git" / _AFTER
     after.unlink(missing_ok=True)
     if first.exists():
-        shutil.copyfile(first, after)
+        # With its time: git looks into a file of the index's own second, however little its status tells.
+        shutil.copy2(first, after)
     if _is_as_indexed(folder, workspace, _AFTER):
         return []
     _take_in(folder, workspace, _AFTER)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,13 +310,26 @@ def test_ctrl_c_in_any_phase_leaves_nothing_behind(home, places, agent, mode):
     assert {row.outcome for row in ccnb.runs()} == {"cancelled"}
 
 
+@pytest.fixture
+def git_waits(home, monkeypatch):
+    """Let the look for what a run changed, and so its collecting, last until the file returned is there."""
+    go, folder, git = home / "go", home / "bin", shutil.which("git")
+    folder.mkdir()
+    wait = f'case "$*" in *--modified*) until [ -e {go} ]; do sleep 0.1; done ;; esac'
+    (folder / "git").write_text(f'#!/bin/sh\n{wait}\nexec {git} "$@"\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return go
+
+
 @pytest.mark.parametrize("state", ["checking", "collecting"])
-def test_ctrl_c_when_the_agent_is_done_leaves_nothing_behind(home, places, agent, mode, state):
-    # With so many files the collecting takes its time.
-    check = {"checking": "sleep 30", "collecting": "seq 4000 | split -l 1 -a 4 -"}[state]
-    process = client(agent(mode, "init; result") | {"check": check}, WAITING_CLIENT)
+def test_ctrl_c_when_the_agent_is_done_leaves_nothing_behind(home, places, agent, mode, state, git_waits):
+    check = {"checking": "sleep 30", "collecting": "true"}[state]
+    process = client(agent(mode, "init; echo x >made.txt; result") | {"check": check}, WAITING_CLIENT)
     wait_for(lambda: [row.state for row in ccnb.runs()] == [state])
     process.send_signal(signal.SIGINT)
+    wait_for(lambda: ccnb.runs()[0].progress.stop_reason == "cancelled")
+    git_waits.touch()
     assert process.wait(timeout=120) == -signal.SIGINT
     wait_for(lambda: places(mode) == [])
     (row,) = ccnb.runs()

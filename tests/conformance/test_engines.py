@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 
 import ccnb
 from ccnb.engine import connect
+from ccnb.engine.images import default_reference
 from ccnb.gateway.meeting import answers
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
@@ -479,15 +479,19 @@ def test_what_a_client_leaves_that_is_killed_as_it_copies_the_program_is_swept(
     options = {"mode": engine_mode, "image": "node:22-slim"} | DEMO
     engine = connect(engine_mode)
     copies = [f"ccnb.copy={store_id(Store(home))}"]
+    # A pipe that nobody reads: however fast the machine is, the copying doesn't come to its end.
+    scratch = home / "agent" / default_reference().rpartition(":")[2] / "claude.new"
+    scratch.parent.mkdir(parents=True)
+    os.mkfifo(scratch)
     process = client(options)
     # The project's image may have to be built first.
     wait_for(lambda: engine.list(copies), limit_s=600)
-    process.send_signal(signal.SIGSTOP)
     assert ccnb.sweep() == []
     assert len(engine.list(copies)) == 1
     kill(process)
     assert [(s.run_id, s.mode, s.removed) for s in ccnb.sweep()] == [("copy-of-claude", engine_mode, True)]
     assert engine.list(copies) == []
+    scratch.unlink()
     result = run_until_clean(places, **options)
     assert (result.outcome, result.check.passed) == ("success", True)
 

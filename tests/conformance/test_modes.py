@@ -299,8 +299,7 @@ def test_a_secret_shows_nowhere(home, places, mode, agent):
     assert result.events[1].raw["v"].count("[redacted]") == 1
     assert "hush-hush" not in repr(result)
     assert "hush-hush" not in str(result.to_dict())
-    for file in home.glob("ccnb.sqlite3*"):
-        assert b"hush-hush" not in content_of(file)
+    assert [file.name for file in home.glob("ccnb.sqlite3*") if b"hush-hush" in content_of(file)] == []
     kept = places(mode)
     assert "hush-hush" not in str(kept)
     if mode in ("docker", "podman"):

@@ -18,7 +18,7 @@ from ccnb.mode.base import Place
 from ccnb.store import Store
 from tests.conformance.test_attach import killed_at_first_event
 from tests.conformance.test_modes import DEMO, run_until_clean
-from tests.searching import content_of, files_with
+from tests.searching import content_of, files_below, files_with
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.needs("docker")
@@ -152,7 +152,7 @@ def with_a_secret(options):
 
 def left_in(home):
     """Return what a run that is over has no more use for: the gateway's key, its values in the clear."""
-    files = [file for file in home.rglob("*") if file.is_file()]
+    files = [*files_below(home)]
     assert any(file.name.startswith("ccnb.sqlite3") for file in files)
     kept_in = ("env", "secrets", "gateway.json")
     return [file for file in files if file.name in kept_in or b"left-behind-4711" in content_of(file)]

@@ -13,6 +13,9 @@ pytestmark = pytest.mark.needs("docker")
 
 BOOT = files("ccnb").joinpath("data", "machine", "boot.sh").read_text()
 STUBBORN = """-c 'trap "" TERM; sleep 600'"""
+ARRIVE = 'mkdir -p /run/ccnb && cd /run/ccnb && printf %s "$0" >command'
+"""As put.sh does, which may come before the machine's first process has made the folder."""
+CHANGING = "-c 'touch /workspace/made; sleep 600'"
 
 
 def booting(files_limit_s: int, lifetime_s: int) -> dict:
@@ -47,12 +50,24 @@ def test_a_machine_whose_supervisor_will_not_end_removes_itself_after_its_lifeti
     async def use(client):
         machine = await client.create("m", booting(files_limit_s=600, lifetime_s=1))
         await client.started(machine.id, 60)
-        # As put.sh does, with the last part of a run's files.
-        begin = ["sh", "-c", 'printf %s "$0" >/run/ccnb/command; touch /run/ccnb/go', STUBBORN]
-        assert (await client.exec(machine.id, begin)).code == 0
+        assert (await client.exec(machine.id, ["sh", "-c", f"{ARRIVE} && touch go", STUBBORN])).code == 0
         return machine
 
     machine = ask(double, use)
     wait_for(lambda: double.report()["machines"] == {})
     assert ending_of(double, machine.id).code == 128 + 9
     assert "ccnb: begun" in log_of(double, machine.id)
+
+
+def test_what_is_changed_at_once_is_newer_than_the_files_that_came(double):
+    """The files here are dated ahead, as if the clock by which files are dated stood still for so long."""
+
+    async def use(client):
+        machine = await client.create("m", booting(files_limit_s=600, lifetime_s=600))
+        await client.started(machine.id, 60)
+        begin = f"{ARRIVE} && touch -d '2 seconds' new && mv new go"
+        assert (await client.exec(machine.id, ["sh", "-c", begin, CHANGING])).code == 0
+        look = "until [ -e /workspace/made ]; do sleep 0.1; done; find /workspace/made -cnewer /run/ccnb/go"
+        return (await client.exec(machine.id, ["sh", "-c", look])).stdout
+
+    assert ask(double, use) == "/workspace/made\n"

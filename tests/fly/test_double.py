@@ -6,6 +6,7 @@ import random
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -83,6 +84,18 @@ def test_a_machine_that_destroyed_itself_is_not_found(double):
     assert double.call("GET", MACHINES).json() == []
     (left,) = double.call("GET", f"{MACHINES}?include_deleted=true").json()
     assert (left["id"], left["state"]) == (machine, "destroyed")
+
+
+@docker
+def test_a_machine_that_is_destroyed_while_it_is_made_does_not_come_back(double):
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(double.call, "POST", MACHINES, {"name": "m", "config": CONFIG})
+        wait_for(lambda: double.report()["machines"])
+        (machine,) = double.call("GET", MACHINES).json()
+        assert double.call("DELETE", f"{MACHINES}/{machine['id']}?force=true").status_code == 200
+        assert making.result().status_code == 200
+    assert double.report()["machines"] == {}
+    assert double.call("POST", MACHINES, {"name": "m", "config": CONFIG}).status_code == 200
 
 
 @docker

@@ -352,6 +352,15 @@ class TestPorts:
         assert gateway_pid(home) == pid
         assert call(address, run.key).status_code == 200
 
+    def test_its_port_is_none_that_another_process_may_be_given_after_its_death(self, home: Path) -> None:
+        enter(home)
+        address = ensure(home, tcp_host="127.0.0.1")
+        given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+        if not given.exists():
+            pytest.skip("this system doesn't say which ports it gives away")
+        first, last = map(int, given.read_text().split())
+        assert not first <= address.port <= last
+
     def test_it_listens_where_it_was_asked_to_and_nowhere_else(self, home: Path) -> None:
         enter(home)
         ensure(home)

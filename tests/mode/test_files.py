@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -152,6 +154,27 @@ def test_nothing_behind_a_link_is_lent_or_taken(tree):
     os.chown(outside / "file", UID, UID)  # as if it were the user's own elsewhere
     _files.reclaim(tree, UID, {})
     assert (outside / "file").stat().st_uid == UID
+
+
+def test_what_goes_while_a_folder_is_lent_is_no_hindrance(tree):
+    """The person's own programs, and other runs, may work there meanwhile."""
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            for number in range(20):
+                (tree / f"brief{number}").touch()
+            for number in range(20):
+                (tree / f"brief{number}").unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(come_and_go)
+        try:
+            for number in range(300):
+                _files.lend(tree, UID + number % 2)
+        finally:
+            over.set()
+        coming.result()
 
 
 def test_what_was_lent_comes_back_to_whom_it_belonged(tree):

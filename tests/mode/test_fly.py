@@ -402,8 +402,8 @@ def test_a_machine_that_goes_before_the_agents_last_words_are_read_is_lost_too(h
             removed.append(Store(home).place(row.run_id)["id"])
             double.call("DELETE", f"/v1/apps/own/machines/{removed[0]}?force=true")
 
-    # So much, and so hard to compress, that it comes in many pieces.
-    talk = "head -c 6000000 /dev/urandom | base64 -w 4000 | while read -r line; do say $line; done"
+    # So much, and so hard to compress, that it comes in many pieces; and written much faster than it is read.
+    talk = """head -c 6000000 /dev/urandom | base64 -w 4000 | sed "s|.*|$(say '&')|" """
     given = options(f"init; {talk}; result")
     result = ccnb.run("Do it", on_event=remove_when_it_has_ended, **given)
     assert removed

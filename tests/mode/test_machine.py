@@ -1,4 +1,4 @@
-"""Files that go to a machine by short commands and come back, with a container for the machine."""
+"""Files that go to a machine by short commands, with a container for the machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from ccnb.engine import connect
 from ccnb.errors import CcnbError
 from ccnb.mode import _machine
-from ccnb.store import RunFolder
 from tests.conftest import agent_image
 
 pytestmark = pytest.mark.needs("docker")
@@ -33,13 +32,6 @@ def machine():
     engine.start(container)
     yield container
     engine.remove(container)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = RunFolder(tmp_path / "run")
-    made.make()
-    return made
 
 
 def executed(machine: str, *argv: str) -> list[str]:
@@ -76,18 +68,6 @@ def archive() -> io.BytesIO:
         entry.size, entry.uid = 4, UID
         packed.addfile(entry, io.BytesIO(b"old\n"))
     return buffer
-
-
-@pytest.mark.parametrize("_time", range(5))
-def test_what_is_changed_the_moment_the_files_are_there_comes_back(machine, folder, tmp_path, _time):
-    """The times of files go in steps, and what came to pass within one has the same: by chance, so often."""
-    agent = hasty(machine)
-    asyncio.run(_machine.send(runner(machine), archive()))
-    assert agent.wait(timeout=60) == 0
-    workspace = tmp_path / "workspace"
-    workspace.mkdir()
-    asyncio.run(_machine.fetch(runner(machine), UID, folder, workspace))
-    assert (workspace / "old.txt").read_text() == "new\n"
 
 
 def test_files_that_are_sent_again_before_they_are_there_come_once(machine):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -81,3 +83,25 @@ def test_what_can_block_or_cannot_be_read_is_no_hindrance(workspace):
     os.mkfifo(workspace / ".vscode" / "pipe")
     (workspace / ".envrc").symlink_to("nowhere")
     assert [file.path for file in planted(workspace, {})] == [".envrc"]
+
+
+def test_what_comes_and_goes_meanwhile_is_no_hindrance(workspace):
+    """Without a wall, what the agent left running goes on until its results are there."""
+    (workspace / ".vscode").mkdir()
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            for number in range(20):
+                (workspace / ".vscode" / f"brief{number}").touch()
+            for number in range(20):
+                (workspace / ".vscode" / f"brief{number}").unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(come_and_go)
+        try:
+            for _ in range(300):
+                planted(workspace, {})
+        finally:
+            over.set()
+        coming.result()

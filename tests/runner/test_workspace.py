@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from ccnb.errors import CcnbError, SpecError
 from ccnb.runner import workspace as workspaces
 from ccnb.store import RunFolder
+from tests.waiting import wait_for
 
 PERSON = {
     "GIT_AUTHOR_NAME": "p",
@@ -164,6 +166,21 @@ def test_where_nothing_changed_there_is_nothing(folder, workspace):
     assert seen(folder, workspace, before) == {}
     assert workspaces.patch(folder, workspace, before).read_bytes() == b""
     workspaces.apply(folder.patch, workspace)
+
+
+def test_a_change_that_only_its_bytes_tell_is_seen_however_soon_it_came(folder, workspace):
+    file = workspace / "a"
+    while True:
+        write(workspace, {"a": "one"})
+        begun = int(file.stat().st_ctime)
+        before = workspaces.snapshot(folder, workspace)
+        write(workspace, {"a": "two"})
+        # To git, which counts whole seconds, the file has the status that it had.
+        if int(file.stat().st_ctime) == begun:
+            break
+    # A run seldom ends in the second in which its agent begins.
+    wait_for(lambda: int(time.time()) > begun)
+    assert seen(folder, workspace, before) == {"a": "changed"}
 
 
 def test_ignored_files_and_our_own_sign_are_left_out(folder, workspace):

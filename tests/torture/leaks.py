@@ -13,6 +13,7 @@ from ccnb.errors import EngineError
 from ccnb.mode.base import LABEL_STORE
 from ccnb.runner.plan import store_id
 from ccnb.store import Store
+from tests.searching import files_below
 from tests.torture.scene import Scene
 
 
@@ -39,12 +40,12 @@ def at_rest(scene: Scene) -> Iterator[str]:
     """Yield where a secret shows when the run is over."""
     yield from _in_arguments(scene)
     hidden = [value.encode() for value in scene.hidden]
-    for path in scene.home.rglob("*"):
+    for path in files_below(scene.home):
         # What the agent itself wrote is kept as it came, in the run's private folder.
         if path.match("runs/*/inside/out"):
             continue
         with contextlib.suppress(OSError):
-            if path.is_file() and any(map(path.read_bytes().__contains__, hidden)):
+            if any(map(path.read_bytes().__contains__, hidden)):
                 yield f"a secret is in {path.relative_to(scene.home)}"
     if any(value in said for said in scene.said for value in scene.hidden):
         yield "a secret was printed"

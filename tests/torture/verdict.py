@@ -15,7 +15,7 @@ from tests.torture.faults import Fault
 from tests.torture.scene import Scene
 from tests.waiting import came_to_pass
 
-_REMOVAL_S = 15
+_REMOVAL_S = 60
 
 
 def verdict(scene: Scene, fault: Fault) -> list[str]:

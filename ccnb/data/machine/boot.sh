@@ -19,6 +19,13 @@ until [ -e /run/ccnb/go ]; do
     fi
     sleep 0.2
 done
+# What changes from here on must be newer than that file, and the clock by which files are dated stands still
+# for some milliseconds at a time; or it was set back, and is not waited for long.
+tries=0
+until touch /run/ccnb/begun && [ -n "$(find /run/ccnb/begun -cnewer /run/ccnb/go)" ] || [ "$tries" -ge 500 ]; do
+    sleep 0.01
+    tries=$((tries + 1))
+done
 echo "ccnb: begun"
 cd /
 CCNB_OOM_KILLS=$(sed -n 's/^oom_kill //p' /proc/vmstat)

@@ -54,6 +54,8 @@ class Machine:
     events: list[dict] = field(default_factory=list)
     """Newest first."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    made: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its container is there, or can't be made."""
 
     def public(self) -> dict:
         return {
@@ -168,6 +170,8 @@ class Cloud:
             del app.machines[machine.id]
             self.created.remove(name)
             raise
+        finally:
+            machine.made.set()
         self._note(machine, "launch", "created", "user")
         if not body.get("skip_launch"):
             self._behind(self._launch(app, machine))
@@ -219,9 +223,13 @@ class Cloud:
         try:
             await self._do(self._api.start, machine.container)
         except APIError as error:
-            self._note(machine, "launch", "failed", "flyd")
-            machine.events[0]["request"] = {"error": str(error.explanation)}
-            await self._set(machine, "failed")
+            if machine.state == "starting":
+                self._note(machine, "launch", "failed", "flyd")
+                machine.events[0]["request"] = {"error": str(error.explanation)}
+                await self._set(machine, "failed")
+            return
+        if machine.state != "starting":
+            # Whoever destroys it meanwhile has the last word.
             return
         self._note(machine, "start", "started", "flyd")
         await self._set(machine, "started")
@@ -261,7 +269,9 @@ class Cloud:
         if machine.state in ("destroying", "destroyed"):
             return
         await self._set(machine, "destroying")
-        await self._remove(machine.container)
+        await machine.made.wait()
+        if machine.container:
+            await self._remove(machine.container)
         self._note(machine, "destroy", "destroyed", "flyd")
         await self._set(machine, "destroyed")
 

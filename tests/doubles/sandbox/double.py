@@ -146,7 +146,12 @@ def save(sandbox):
 
 
 def everyone():
-    return [json.loads(file.read_text()) for file in sorted(STATE.glob("*.sandbox"))]
+    found = []
+    for file in sorted(STATE.glob("*.sandbox")):
+        # Another command may just have removed it.
+        with contextlib.suppress(FileNotFoundError):
+            found.append(json.loads(file.read_text()))
+    return found
 
 
 def status(sandbox):
@@ -230,7 +235,7 @@ def remove(sandbox):
             os.kill(sandbox["proxy"]["pid"], signal.SIGTERM)
     reclaim(sandbox)
     for file in STATE.glob(f"{sandbox['name']}.*"):
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 def execute(arguments, prog):
