@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,8 +73,12 @@ def _all_files(path: Path) -> Iterator[Path]:
 
 
 def _content(path: Path) -> bytes:
-    """Return what a file holds; of a link, where it leads; nothing of one that can't be read."""
+    """Return what a file holds; of a link, where it leads; nothing of what can't be read or would block."""
     try:
-        return os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+        if path.is_symlink():
+            return os.fsencode(path.readlink())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     except OSError:
         return b""
